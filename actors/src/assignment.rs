@@ -1,0 +1,320 @@
+//! One stay of one partition with this consumer: what its records share.
+//!
+//! It counts what the stay holds (records taken in and not yet settled in the ledger) and lets the
+//! poll thread know when a partition that rests for want of room may go on. It decides nothing:
+//! the rules are in [`crate::core::intake`].
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::core::intake::{Intake, Position, Rest, Usage};
+use crate::core::{Epoch, Offset};
+use crate::kafka::bell::Bell;
+
+/// How much room is used; written by whoever takes in or lets go, on any thread.
+///
+/// Relaxed order is enough: each counter stands for itself, and a decision taken on a value that is
+/// a moment old is corrected by the next one.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    records: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Held {
+    fn add(&self, bytes: u64) {
+        self.records.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn remove(&self, bytes: u64) {
+        self.records.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
+            records: self.records.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What the partitions of a pipeline share: the budget and the way to wake the poll thread.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub(crate) intake: Intake,
+    held: Held,
+    /// Partitions that share the budget; kept by the poll thread.
+    pub(crate) partitions: AtomicU64,
+    /// Some partition rests although it holds little: whoever lets go of something wakes all.
+    starving: AtomicBool,
+    pub(crate) bell: Arc<Bell>,
+}
+
+impl Room {
+    pub(crate) fn new(intake: Intake, bell: Arc<Bell>) -> Self {
+        Self {
+            intake,
+            held: Held::default(),
+            partitions: AtomicU64::new(0),
+            starving: AtomicBool::new(false),
+            bell,
+        }
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        self.held.usage()
+    }
+
+    /// Asks for the bell as soon as the pipeline, whichever partition it be, lets go of something
+    /// worth waking for.
+    pub(crate) fn starve(&self) {
+        self.starving.store(true, Ordering::SeqCst);
+    }
+
+    fn wake_if_starving(&self) {
+        if self.starving.load(Ordering::SeqCst)
+            && self.intake.has_slack(self.held.usage())
+            && self.starving.swap(false, Ordering::SeqCst)
+        {
+            self.bell.room_again();
+        }
+    }
+}
+
+/// One stay of one partition, shared by its records.
+pub struct Assignment {
+    topic: Arc<str>,
+    partition: i32,
+    epoch: Epoch,
+    slot: usize,
+    room: Arc<Room>,
+    held: Held,
+    /// Why the partition rests, as [`Rest`] in a byte, 0 if it does not. Set by the poll thread,
+    /// cleared by whoever wakes it.
+    resting: AtomicU8,
+    /// The lowest offset not settled, as the ledger last said; `i64::MIN` before it did.
+    base: AtomicI64,
+    /// The offset after the last that was taken in; `i64::MIN` before the first.
+    next: AtomicI64,
+    /// Where the log ends, as the broker last said; `i64::MIN` before it did.
+    log_end: AtomicI64,
+    /// Runs of offsets taken in and not yet told to the ledger. Locked once a slice by the poll
+    /// thread and once a batch by the OffsetActor, never for a record; neighbours are merged, so
+    /// it holds one run unless Kafka left gaps.
+    taken: Mutex<Taken>,
+}
+
+/// What the ledger has yet to learn of a partition's intake.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Offsets handed out as records, as runs.
+    pub(crate) runs: Vec<Range<Offset>>,
+    /// Nothing below this offset is still to come: the end of the log was seen there.
+    pub(crate) skip_to: Option<Offset>,
+}
+
+impl Taken {
+    pub(crate) fn push(&mut self, offset: Offset) {
+        match self.runs.last_mut() {
+            Some(run) if run.end == offset => run.end += 1,
+            _ => self.runs.push(offset..offset + 1),
+        }
+    }
+
+    pub(crate) fn append(&mut self, later: Self) {
+        for run in later.runs {
+            match self.runs.last_mut() {
+                Some(last) if last.end == run.start => last.end = run.end,
+                _ => self.runs.push(run),
+            }
+        }
+        self.skip_to = later.skip_to.or(self.skip_to);
+    }
+}
+
+impl Assignment {
+    pub(crate) fn new(
+        topic: Arc<str>,
+        partition: i32,
+        epoch: Epoch,
+        slot: usize,
+        room: Arc<Room>,
+    ) -> Self {
+        Self {
+            topic,
+            partition,
+            epoch,
+            slot,
+            room,
+            held: Held::default(),
+            resting: AtomicU8::new(0),
+            base: AtomicI64::new(i64::MIN),
+            next: AtomicI64::new(i64::MIN),
+            log_end: AtomicI64::new(i64::MIN),
+            taken: Mutex::default(),
+        }
+    }
+
+    /// The same partition's next stay.
+    pub(crate) fn renewed(&self, epoch: Epoch) -> Self {
+        Self::new(Arc::clone(&self.topic), self.partition, epoch, self.slot, Arc::clone(&self.room))
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The partition.
+    pub fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    /// The name of this stay.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Records of this stay that are taken in and not settled.
+    pub fn held_records(&self) -> u64 {
+        self.held.usage().records
+    }
+
+    /// The bytes of [`held_records`](Self::held_records), with what it costs to keep them.
+    pub fn held_bytes(&self) -> u64 {
+        self.held.usage().bytes
+    }
+
+    /// Where the log ends: the offset the next record written there will get, as the broker last
+    /// said.
+    pub fn log_end(&self) -> Option<Offset> {
+        known(self.log_end.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn topic_arc(&self) -> Arc<str> {
+        Arc::clone(&self.topic)
+    }
+
+    pub(crate) fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
+    pub(crate) fn set_log_end(&self, offset: Offset) {
+        self.log_end.store(offset, Ordering::Relaxed);
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        Position {
+            base: known(self.base.load(Ordering::Relaxed)),
+            next: known(self.next.load(Ordering::Relaxed)),
+        }
+    }
+
+    pub(crate) fn set_next(&self, offset: Offset) {
+        self.next.store(offset, Ordering::Relaxed);
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        self.held.usage()
+    }
+
+    /// The ledger's base moved; a partition held by the offset span may go on.
+    pub(crate) fn set_base(&self, offset: Offset) {
+        self.base.store(offset, Ordering::Relaxed);
+        self.wake_if_room();
+    }
+
+    /// Notes what was taken in, for the ledger.
+    pub(crate) fn note_taken(&self, new: Taken) {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).append(new);
+    }
+
+    /// What was noted since the last time.
+    pub(crate) fn take_taken(&self) -> Taken {
+        std::mem::take(&mut self.taken.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Marks the partition as resting. The caller looks at the room once more afterwards: what was
+    /// let go between its first look and the mark rang no bell.
+    pub(crate) fn rest(&self, why: Rest) {
+        let why = match why {
+            Rest::Buffer => 1,
+            Rest::Span => 2,
+        };
+        self.resting.store(why, Ordering::SeqCst);
+    }
+
+    /// Takes the mark back; false if somebody else has, who then rings the bell.
+    pub(crate) fn unrest(&self) -> bool {
+        self.resting.swap(0, Ordering::SeqCst) != 0
+    }
+
+    /// Why the partition takes in nothing, if it rests.
+    pub fn resting(&self) -> Option<Rest> {
+        match self.resting.load(Ordering::Relaxed) {
+            0 => None,
+            1 => Some(Rest::Buffer),
+            _ => Some(Rest::Span),
+        }
+    }
+
+    pub(crate) fn wake_if_room(&self) {
+        if self.resting.load(Ordering::SeqCst) != 0
+            && self.room.intake.wakes(
+                self.room.partitions.load(Ordering::Relaxed),
+                self.room.held.usage(),
+                self.held.usage(),
+                self.position(),
+            )
+            && self.unrest()
+        {
+            self.room.bell.partition_ready(self.slot);
+        }
+    }
+}
+
+fn known(offset: Offset) -> Option<Offset> {
+    (offset != i64::MIN).then_some(offset)
+}
+
+impl fmt::Debug for Assignment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} epoch {}", self.topic, self.partition, self.epoch)
+    }
+}
+
+/// A record's share of the budget; dropping it gives the share back.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    assignment: Arc<Assignment>,
+    bytes: u32,
+}
+
+impl Permit {
+    pub(crate) fn take(assignment: Arc<Assignment>, bytes: u32) -> Self {
+        assignment.held.add(u64::from(bytes));
+        assignment.room.held.add(u64::from(bytes));
+        Self { assignment, bytes }
+    }
+
+    pub(crate) fn assignment(&self) -> &Arc<Assignment> {
+        &self.assignment
+    }
+
+    pub(crate) fn bytes(&self) -> u32 {
+        self.bytes
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.assignment.held.remove(u64::from(self.bytes));
+        self.assignment.room.held.remove(u64::from(self.bytes));
+        self.assignment.wake_if_room();
+        self.assignment.room.wake_if_starving();
+    }
+}

@@ -1,0 +1,259 @@
+//! The desk of one arbiter: hands deliveries to senders and decides what becomes of them.
+//!
+//! The router and the senders of a thread share it, so every call is short and gives its decisions
+//! away as values. It promises that of a lane at most one delivery is under way, that an item goes
+//! in front of all later ones of its lane until its outcome is final, that the ready lane that is
+//! oldest is served first, and that each item it took leaves once: settled or returned. It knows
+//! neither senders nor offsets: what an epoch's items mean to a ledger is the ledger's.
+
+use std::collections::BTreeMap;
+
+use super::lanes::{Batch, Counts, Delivery, Entry, Item, LaneView, Lanes, LetterTrouble};
+use super::lanes::{PutBack, Trouble};
+use super::outcome::{Failure, Settled};
+use super::retry::RetryPolicy;
+use super::{Epoch, LaneId, Moment};
+
+mod effect;
+mod given_up;
+mod judge;
+#[cfg(test)]
+mod tests;
+
+use effect::Answers;
+pub use effect::{Effect, Letter, Outcomes, Parking};
+use given_up::GivenUp;
+
+/// Lanes, a policy, and what is under way.
+#[derive(Debug)]
+pub struct Desk<T> {
+    lanes: Lanes<T>,
+    policy: RetryPolicy,
+    batch: Batch,
+    limit: usize,
+    sending: usize,
+    given_up: GivenUp,
+    /// What is left here of epochs that were given up: all of it was under way then.
+    leaving: BTreeMap<Epoch, usize>,
+}
+
+impl<T: Item> Desk<T> {
+    /// A desk that has at most `limit` deliveries under way.
+    pub fn new(policy: RetryPolicy, limit: usize, batch: Batch) -> Self {
+        Self {
+            lanes: Lanes::default(),
+            policy,
+            batch,
+            limit,
+            sending: 0,
+            given_up: GivenUp::default(),
+            leaving: BTreeMap::new(),
+        }
+    }
+
+    /// Queues an item at the end of its lane.
+    ///
+    /// # Errors
+    /// Gives the item back when its epoch was given up: it arrived late.
+    pub fn accept(&mut self, item: T) -> Result<(), T> {
+        if self.given_up.contains(item.epoch()) {
+            return Err(item);
+        }
+        self.lanes.push(item);
+        Ok(())
+    }
+
+    /// The next delivery for a sender: of the lanes that have been ready longest. None if no lane is
+    /// ready or the limit is reached.
+    pub fn dispatch(&mut self) -> Option<Delivery<T>> {
+        if self.sending >= self.limit || self.lanes.ready() == 0 {
+            return None;
+        }
+        self.sending += 1;
+        self.lanes.take(self.batch)
+    }
+
+    /// Takes a delivery back with what became of it.
+    ///
+    /// Its lanes are ready again, or wait, or are forgotten. All waits of a delivery are drawn from
+    /// the one `random`, for what failed together can go together again.
+    pub fn conclude(
+        &mut self,
+        delivery: Delivery<T>,
+        outcomes: impl Into<Outcomes>,
+        now: Moment,
+        random: u64,
+        effects: &mut impl FnMut(Effect<'_, T>),
+    ) {
+        let mut answers = Answers::of(outcomes.into(), delivery.entries().len());
+        self.end(delivery, now, effects, |desk, entry, effects| {
+            desk.judge(entry, answers.next(), now, random, effects)
+        });
+    }
+
+    /// Takes back a delivery that was cancelled, so that nobody knows what became of it.
+    ///
+    /// Items of given-up epochs are returned. Others are at the head of their lanes again, and the
+    /// attempt counts: the receiver may have seen it.
+    pub fn abandon(
+        &mut self,
+        delivery: Delivery<T>,
+        now: Moment,
+        effects: &mut impl FnMut(Effect<'_, T>),
+    ) {
+        self.end(delivery, now, effects, |desk, mut entry, effects| {
+            entry.attempts = entry.attempts.saturating_add(1);
+            desk.unless_given_up(entry, effects)
+        });
+    }
+
+    /// Takes a dead letter back: the broker has it, or why not. What failed waits on the policy's
+    /// schedule and is handed out again by [`wake`](Self::wake).
+    pub fn dead_letter_done(
+        &mut self,
+        letter: Letter<T>,
+        result: Result<(), Failure>,
+        now: Moment,
+        random: u64,
+        effects: &mut impl FnMut(Effect<'_, T>),
+    ) {
+        let Letter {
+            item,
+            attempts,
+            mut trouble,
+        } = letter;
+        let lane = item.lane();
+        match result {
+            Ok(()) => {
+                self.left(item.epoch());
+                let failure = Some(trouble.failure);
+                effects(Effect::Settled {
+                    item,
+                    how: Settled::DeadLettered,
+                    failure,
+                });
+            }
+            Err(failure) => {
+                let tried = trouble
+                    .letter
+                    .map_or(0, |letter| letter.attempts)
+                    .saturating_add(1);
+                let wait = self.policy.backoff(tried, random);
+                trouble.until = now.after(wait);
+                trouble.letter = Some(LetterTrouble {
+                    attempts: tried,
+                    failure,
+                });
+                let entry = Entry {
+                    item,
+                    attempts,
+                    trouble: Some(trouble),
+                };
+                if let Some(entry) = self.unless_given_up(entry, effects) {
+                    if let Some(failure) = entry.trouble().and_then(Trouble::letter_failure) {
+                        let item = &entry.item;
+                        effects(Effect::LetterWaits {
+                            item,
+                            attempts: tried,
+                            wait,
+                            failure,
+                        });
+                    }
+                    self.lanes.put_back(&mut PutBack::to(lane), entry);
+                }
+            }
+        }
+        self.open(lane, now, effects);
+    }
+
+    /// Makes ready what has waited until `now`, and hands out the dead letters that have.
+    pub fn wake(&mut self, now: Moment, effects: &mut impl FnMut(Effect<'_, T>)) {
+        while let Some(lane) = self.lanes.due(now) {
+            self.open(lane, now, effects);
+        }
+    }
+
+    /// When to call [`wake`](Self::wake) next; none if nothing waits.
+    pub fn next_wake(&self) -> Option<Moment> {
+        self.lanes.next_wake()
+    }
+
+    /// Gives up epochs for good: what of them is queued or waits is returned at once, what is under
+    /// way goes on, and what arrives later is refused. Visits every lane.
+    ///
+    /// A delivery of theirs that fails is returned: it is not tried again and does not stop the
+    /// pipeline. One that is delivered, dropped or to be dead-lettered ends as any other.
+    pub fn give_up(&mut self, epochs: &[Epoch], effects: &mut impl FnMut(Effect<'_, T>)) {
+        let mut new: Vec<_> = epochs
+            .iter()
+            .copied()
+            .filter(|epoch| self.given_up.insert(*epoch))
+            .collect();
+        new.sort_unstable();
+        let gone = |epoch| new.binary_search(&epoch).is_ok();
+        self.lanes.each_under_way(|epoch, records| {
+            if gone(epoch) {
+                *self.leaving.entry(epoch).or_default() += records;
+            }
+        });
+        self.lanes
+            .give_up(gone, |item| effects(Effect::Returned { item }));
+    }
+
+    /// How many records of these epochs are with a sender or become dead letters. For epochs that
+    /// were given up it is quick and counts all that is left of them: at zero their drain is over.
+    /// For others it visits every lane.
+    pub fn under_way(&self, epochs: &[Epoch]) -> usize {
+        let leaving = |epoch| self.leaving.get(epoch).copied().unwrap_or(0);
+        let mut records = epochs.iter().map(leaving).sum();
+        if epochs.iter().any(|epoch| !self.given_up.contains(*epoch)) {
+            self.lanes.each_under_way(|epoch, of_lane| {
+                if epochs.contains(&epoch) && !self.given_up.contains(epoch) {
+                    records += of_lane;
+                }
+            });
+        }
+        records
+    }
+
+    /// Sets how many deliveries may be under way; 0 rests the desk. Those under way beyond a new,
+    /// lower limit are not disturbed.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// How many deliveries may be under way.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// How many deliveries are under way.
+    pub fn sending(&self) -> usize {
+        self.sending
+    }
+
+    /// How many lanes could be dispatched, were there senders: what the intake is gated on.
+    pub fn ready(&self) -> usize {
+        self.lanes.ready()
+    }
+
+    /// How much there is of everything; costs time for each waiting lane.
+    pub fn counts(&self) -> Counts {
+        self.lanes.counts()
+    }
+
+    /// One lane; none if nothing of it is here.
+    pub fn lane(&self, id: LaneId) -> Option<LaneView<'_, T>> {
+        self.lanes.view(id)
+    }
+
+    /// All lanes, in no order.
+    pub fn lanes(&self) -> impl Iterator<Item = LaneView<'_, T>> {
+        self.lanes.views()
+    }
+
+    /// The lanes that wait, are parked or held, in no order.
+    pub fn stuck(&self) -> impl Iterator<Item = LaneView<'_, T>> {
+        self.lanes.stuck()
+    }
+}

@@ -1,0 +1,288 @@
+//! The lanes of one arbiter: which are ready, which are closed, which wait, and what is queued.
+//!
+//! A lane is a queue with a state. It exists from its first item until it is empty with nothing
+//! under way; while a part of it is under way it hands out nothing, which is all there is to order.
+//! Ready lanes are served oldest first. Nothing here knows why an item comes back or what becomes
+//! of it: that is the desk's. Each step of a record costs the same whatever the number of lanes; only
+//! a wait costs the logarithm of the number of waits.
+
+use std::cmp::Reverse;
+use std::collections::hash_map::Entry as Slot;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::{Epoch, LaneId, Moment};
+
+mod clear;
+mod delivery;
+mod fifo;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use delivery::{Delivery, Entry, Next, Trouble};
+pub(in crate::core) use delivery::{LetterTrouble, Load};
+use fifo::{Block, Fifo, Place};
+pub use view::{Counts, LaneView, Standing};
+
+/// What can be queued in a lane.
+pub trait Item {
+    /// The lane it belongs to, the same whenever it is asked.
+    fn lane(&self) -> LaneId;
+    /// The stay of its partition that it was read in, the same whenever it is asked.
+    fn epoch(&self) -> Epoch;
+}
+
+/// How much goes into one delivery; a zero counts as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The most lanes.
+    pub lanes: usize,
+    /// The most records, of all lanes together.
+    pub records: usize,
+}
+
+impl Batch {
+    /// One record at a time.
+    pub const ONE: Self = Self {
+        lanes: 1,
+        records: 1,
+    };
+}
+
+/// All lanes of one arbiter.
+#[derive(Debug)]
+pub(super) struct Lanes<T> {
+    all: HashMap<LaneId, Lane, BuildHasherDefault<Unhashed>>,
+    queued: Block<Entry<T>>,
+    ready: VecDeque<LaneId>,
+    waiting: BinaryHeap<Reverse<Wait>>,
+    held: Vec<LaneId>,
+    lettering: usize,
+    under_way: usize,
+}
+
+#[derive(Debug)]
+struct Lane {
+    fifo: Fifo,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// In the queue of ready lanes.
+    Ready,
+    /// Closed: `records` of it are with a sender.
+    Sending { epoch: Epoch, records: u32 },
+    /// Closed: a dead letter of it is being written.
+    Lettering { epoch: Epoch },
+    /// In the heap of waiting lanes, for the wait of its head.
+    Waiting,
+    /// On the list of lanes that the policy stopped.
+    Held,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Wait {
+    until: Moment,
+    lane: LaneId,
+    parked: bool,
+}
+
+/// Passes on hashes that are hashes already.
+#[derive(Debug, Default)]
+struct Unhashed(u64);
+
+impl Hasher for Unhashed {
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Where the parts of a lane that come back have been put.
+#[derive(Debug)]
+pub(super) struct PutBack {
+    lane: LaneId,
+    last: Place,
+}
+
+impl PutBack {
+    pub(super) fn to(lane: LaneId) -> Self {
+        Self {
+            lane,
+            last: Place::FRONT,
+        }
+    }
+}
+
+impl<T> Default for Lanes<T> {
+    fn default() -> Self {
+        Self {
+            all: HashMap::default(),
+            queued: Block::with_capacity(0),
+            ready: VecDeque::new(),
+            waiting: BinaryHeap::new(),
+            held: Vec::new(),
+            lettering: 0,
+            under_way: 0,
+        }
+    }
+}
+
+impl<T: Item> Lanes<T> {
+    /// Queues an item in its lane; a lane that did not exist is ready at once.
+    pub(super) fn push(&mut self, item: T) {
+        let id = item.lane();
+        let lane = match self.all.entry(id) {
+            Slot::Occupied(lane) => lane.into_mut(),
+            Slot::Vacant(place) => {
+                self.ready.push_back(id);
+                place.insert(Lane {
+                    fifo: Fifo::EMPTY,
+                    state: State::Ready,
+                })
+            }
+        };
+        self.queued.push_back(&mut lane.fifo, Entry::new(item));
+    }
+
+    /// Takes the heads of the oldest ready lanes, up to `batch`, and closes those lanes.
+    pub(super) fn take(&mut self, batch: Batch) -> Option<Delivery<T>> {
+        let id = self.ready.pop_front()?;
+        if batch.records <= 1 {
+            return Some(Delivery {
+                load: Load::One(self.take_head(id)),
+            });
+        }
+        let mut entries = Vec::new();
+        self.take_part(id, batch.records, &mut entries);
+        for _ in 1..batch.lanes {
+            let room = batch.records - entries.len();
+            if room == 0 {
+                break;
+            }
+            let Some(id) = self.ready.pop_front() else {
+                break;
+            };
+            self.take_part(id, room, &mut entries);
+        }
+        Some(Delivery {
+            load: Load::Many(entries),
+        })
+    }
+
+    /// Takes the head of a ready lane, and what may go with it.
+    fn take_part(&mut self, id: LaneId, room: usize, entries: &mut Vec<Entry<T>>) {
+        let first = entries.len();
+        entries.push(self.take_head(id));
+        let Some(Lane {
+            fifo,
+            state: State::Sending { records, .. },
+        }) = self.all.get_mut(&id)
+        else {
+            unreachable!("its head is being sent")
+        };
+        while entries.len() < first + room {
+            match self.queued.front(*fifo) {
+                Some(next) if next.goes_with(&entries[first]) => {}
+                _ => break,
+            }
+            entries.extend(self.queued.pop_front(fifo));
+            *records += 1;
+            self.under_way += 1;
+        }
+    }
+
+    fn take_head(&mut self, id: LaneId) -> Entry<T> {
+        let Some(lane) = self.all.get_mut(&id) else {
+            unreachable!("a ready lane exists")
+        };
+        let Some(head) = self.queued.pop_front(&mut lane.fifo) else {
+            unreachable!("a ready lane has a head")
+        };
+        lane.state = State::Sending {
+            epoch: head.item.epoch(),
+            records: 1,
+        };
+        self.under_way += 1;
+        head
+    }
+
+    /// Puts an entry back to the front of its lane, behind those put back before it.
+    pub(super) fn put_back(&mut self, back: &mut PutBack, entry: Entry<T>) {
+        let Some(lane) = self.all.get_mut(&back.lane) else {
+            unreachable!("a lane with something under way exists")
+        };
+        back.last = self.queued.insert(&mut lane.fifo, back.last, entry);
+    }
+
+    /// Opens a lane whose part under way, or whose wait, has ended: it is forgotten when empty,
+    /// else what its head needs decides. A head that is to be a dead letter is handed out.
+    pub(super) fn open(&mut self, id: LaneId, now: Moment) -> Option<Entry<T>> {
+        let Slot::Occupied(mut place) = self.all.entry(id) else {
+            unreachable!("a lane that is closed or waits exists")
+        };
+        let lane = place.get_mut();
+        match lane.state {
+            State::Sending { records, .. } => self.under_way -= records as usize,
+            State::Lettering { .. } => {
+                self.lettering -= 1;
+                self.under_way -= 1;
+            }
+            State::Ready | State::Waiting | State::Held => {}
+        }
+        let Some(head) = self.queued.front(lane.fifo) else {
+            place.remove();
+            self.trim();
+            return None;
+        };
+        let (next, until) = head
+            .trouble()
+            .map_or((Next::Send, now), |it| (it.next, it.until));
+        if next == Next::Hold {
+            lane.state = State::Held;
+            self.held.push(id);
+        } else if until > now {
+            lane.state = State::Waiting;
+            self.waiting.push(Reverse(Wait {
+                until,
+                lane: id,
+                parked: next == Next::Park,
+            }));
+        } else if next == Next::Letter {
+            lane.state = State::Lettering {
+                epoch: head.item.epoch(),
+            };
+            self.lettering += 1;
+            self.under_way += 1;
+            return self.queued.pop_front(&mut lane.fifo);
+        } else {
+            lane.state = State::Ready;
+            self.ready.push_back(id);
+        }
+        None
+    }
+
+    /// Takes the next lane whose wait is over out of the waiting ones. It must be opened.
+    pub(super) fn due(&mut self, now: Moment) -> Option<LaneId> {
+        if self.next_wake()? > now {
+            return None;
+        }
+        self.waiting.pop().map(|Reverse(wait)| wait.lane)
+    }
+
+    /// When the first waiting lane is due.
+    pub(super) fn next_wake(&self) -> Option<Moment> {
+        self.waiting.peek().map(|Reverse(wait)| wait.until)
+    }
+}

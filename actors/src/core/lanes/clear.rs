@@ -1,0 +1,68 @@
+//! How lanes are emptied, and how memory is given back.
+
+use std::cmp::Reverse;
+
+use super::fifo::Block;
+use super::{Entry, Item, Lanes, State};
+use crate::core::{Epoch, LaneId};
+
+/// Capacity below which memory is not given back.
+const KEPT: usize = 1024;
+
+impl<T: Item> Lanes<T> {
+    /// Takes out everything queued whose epoch is `gone`, from all lanes, in order within a lane.
+    ///
+    /// Visits every lane and every queued item. A lane that waited for an item that went is ready:
+    /// all items of a lane that were ever attempted are of one epoch and went together.
+    pub(in crate::core) fn give_up(
+        &mut self,
+        gone: impl Fn(Epoch) -> bool,
+        mut returned: impl FnMut(T),
+    ) {
+        let queued = &mut self.queued;
+        let mut ready = Vec::new();
+        self.all.retain(|id, lane| {
+            let keep = |entry: &Entry<T>| !gone(entry.item.epoch());
+            let head_went = queued.retain(&mut lane.fifo, keep, |entry| returned(entry.item));
+            let open = !matches!(lane.state, State::Sending { .. } | State::Lettering { .. });
+            if open && lane.fifo.is_empty() {
+                return false;
+            }
+            if head_went && matches!(lane.state, State::Waiting | State::Held) {
+                lane.state = State::Ready;
+                ready.push(*id);
+            }
+            true
+        });
+        let lanes = &self.all;
+        let state = |id: &LaneId| lanes.get(id).map(|lane| lane.state);
+        self.ready.retain(|id| lanes.contains_key(id));
+        self.waiting
+            .retain(|Reverse(wait)| matches!(state(&wait.lane), Some(State::Waiting)));
+        self.held
+            .retain(|id| matches!(state(id), Some(State::Held)));
+        // The map's order is nobody's business: the same history is to give the same future.
+        ready.sort_unstable();
+        self.ready.extend(ready);
+        self.trim();
+    }
+
+    /// Gives memory back once most of it stays unused after a burst.
+    pub(super) fn trim(&mut self) {
+        let sparse = |used: usize, held: usize| held > KEPT && used < held / 8;
+        if !sparse(self.all.len(), self.all.capacity())
+            && !sparse(self.queued.len(), self.queued.slots())
+        {
+            return;
+        }
+        let room = |used: usize| (used * 2).max(KEPT / 2);
+        let mut packed = Block::with_capacity(room(self.queued.len()));
+        for lane in self.all.values_mut() {
+            self.queued.move_to(&mut lane.fifo, &mut packed);
+        }
+        self.queued = packed;
+        self.all.shrink_to(room(self.all.len()));
+        self.ready.shrink_to(room(self.ready.len()));
+        self.waiting.shrink_to(room(self.waiting.len()));
+    }
+}

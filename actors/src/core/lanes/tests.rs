@@ -1,0 +1,172 @@
+//! Lanes without a desk: who is served when, what goes together, and what memory is kept.
+
+use super::*;
+
+struct Num(u64, u64);
+
+impl Item for Num {
+    fn lane(&self) -> LaneId {
+        LaneId(self.0)
+    }
+    fn epoch(&self) -> Epoch {
+        Epoch(self.1)
+    }
+}
+
+const NOW: Moment = Moment(std::time::Duration::ZERO);
+
+fn lanes(items: impl IntoIterator<Item = u64>) -> Lanes<Num> {
+    let mut lanes = Lanes::default();
+    items.into_iter().for_each(|lane| lanes.push(Num(lane, 1)));
+    lanes
+}
+
+/// The lanes of the next delivery, one number an entry.
+fn take(lanes: &mut Lanes<Num>, batch: Batch) -> Vec<u64> {
+    let delivery = lanes.take(batch);
+    delivery
+        .iter()
+        .flat_map(Delivery::entries)
+        .map(|entry| entry.item().0)
+        .collect()
+}
+
+fn batch(lanes: usize, records: usize) -> Batch {
+    Batch { lanes, records }
+}
+
+#[test]
+fn a_hot_lane_waits_its_turn_like_any_other() {
+    let hot = std::iter::repeat_n(0, 50);
+    let mut lanes = lanes(hot.chain(1..=9));
+    let mut served = Vec::new();
+    while let Some(lane) = take(&mut lanes, Batch::ONE).first().copied() {
+        served.push(lane);
+        assert!(lanes.open(LaneId(lane), NOW).is_none());
+    }
+    assert_eq!(
+        served[..11],
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0],
+        "once round, then again"
+    );
+    assert_eq!(served.len(), 59);
+    assert_eq!(lanes.counts(), Counts::default());
+}
+
+#[test]
+fn a_ready_lane_waits_for_no_more_than_those_before_it() {
+    let mut lanes = lanes((0..40).flat_map(|lane| [lane; 3]));
+    let mut under_way = Vec::new();
+    // By lane, the turn it is to get at the latest: one for each lane that was ready before it.
+    let mut latest: HashMap<u64, usize> = (0..40).zip(0..).collect();
+    for turn in 0..120 {
+        let [lane] = take(&mut lanes, Batch::ONE)[..] else {
+            panic!("nothing is ready")
+        };
+        assert_eq!(turn, latest[&lane], "lane {lane}");
+        under_way.push(lane);
+        // The newest ends first: when a lane ends must not matter to who is served before it.
+        let ends = if lanes.ready() == 0 {
+            under_way.len()
+        } else {
+            usize::from(turn % 3 > 0)
+        };
+        for lane in under_way.drain(under_way.len() - ends..) {
+            latest.insert(lane, turn + 1 + lanes.ready());
+            assert!(lanes.open(LaneId(lane), NOW).is_none());
+        }
+    }
+    assert_eq!(lanes.counts(), Counts::default());
+}
+
+#[test]
+fn a_closed_lane_hands_out_nothing() {
+    let mut lanes = lanes([7, 7, 7]);
+    assert_eq!(take(&mut lanes, Batch::ONE), [7]);
+    lanes.push(Num(7, 2));
+    assert!(take(&mut lanes, Batch::ONE).is_empty());
+    assert_eq!(lanes.ready(), 0);
+    let _ = lanes.open(LaneId(7), NOW);
+    assert_eq!(take(&mut lanes, Batch::ONE), [7]);
+}
+
+#[test]
+fn a_batch_fills_from_the_oldest_lanes_within_both_bounds() {
+    let items = [1, 2, 2, 2, 3, 3, 4];
+    assert_eq!(take(&mut lanes(items), batch(9, 9)), [1, 2, 2, 2, 3, 3, 4]);
+    assert_eq!(take(&mut lanes(items), batch(9, 3)), [1, 2, 2]);
+    assert_eq!(take(&mut lanes(items), batch(2, 9)), [1, 2, 2, 2]);
+    assert_eq!(take(&mut lanes(items), batch(1, 9)), [1]);
+    assert_eq!(take(&mut lanes(items), batch(0, 0)), [1]);
+    assert_eq!(lanes(items).counts().under_way, 0);
+    let mut some = lanes(items);
+    let _delivery = some.take(batch(9, 5));
+    assert_eq!((some.counts().under_way, some.counts().queued), (5, 2));
+}
+
+#[test]
+fn a_batch_never_mixes_epochs_within_a_lane() {
+    let mut lanes = Lanes::default();
+    for epoch in [1, 1, 2, 1] {
+        lanes.push(Num(5, epoch));
+    }
+    for records in [2, 1, 1] {
+        assert_eq!(take(&mut lanes, batch(4, 8)).len(), records);
+        let _ = lanes.open(LaneId(5), NOW);
+    }
+}
+
+#[test]
+fn memory_of_a_burst_is_given_back() {
+    const MANY: u64 = 50_000;
+    let mut lanes = lanes((0..MANY).chain(std::iter::repeat_n(MANY, 50_000)));
+    let burst = (
+        lanes.all.capacity(),
+        lanes.queued.slots(),
+        lanes.ready.capacity(),
+    );
+    for lane in 0..MANY {
+        assert_eq!(take(&mut lanes, Batch::ONE), [lane]);
+        let _ = lanes.open(LaneId(lane), NOW);
+    }
+    // What is left is one long queue: only the lanes' own memory is not needed any more.
+    assert_eq!(lanes.queued.len(), 50_000);
+    assert!(
+        lanes.all.capacity() < burst.0 / 20,
+        "{} of {}",
+        lanes.all.capacity(),
+        burst.0
+    );
+    for left in (0..50_000).rev() {
+        assert_eq!(take(&mut lanes, Batch::ONE), [MANY]);
+        let _ = lanes.open(LaneId(MANY), NOW);
+        assert_eq!(lanes.queued.len(), left);
+    }
+    assert!(
+        lanes.queued.slots() < burst.1 / 20,
+        "{} of {}",
+        lanes.queued.slots(),
+        burst.1
+    );
+    assert!(lanes.ready.capacity() < burst.2 / 20);
+}
+
+#[test]
+fn packing_keeps_every_queue_in_order() {
+    let mut lanes = Lanes::default();
+    for at in 0..30_000 {
+        lanes.push(Num(at % 300, at));
+    }
+    lanes.give_up(|epoch| epoch.0 % 10 != 0 || epoch.0 < 20_000, drop);
+    assert_eq!(lanes.queued.slots(), 1_000, "packed");
+    assert_eq!(lanes.counts().lanes, 30);
+    for lane in lanes.views() {
+        let epochs: Vec<_> = lane.queued().map(|entry| entry.item().1).collect();
+        assert_eq!(
+            epochs.len(),
+            33 + usize::from(lane.id().0 >= 200),
+            "{epochs:?}"
+        );
+        assert!(epochs.is_sorted());
+    }
+}

@@ -1,0 +1,166 @@
+//! What librdkafka calls back while the poll thread polls: it notes what happened and returns.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
+use rdkafka::{Offset, TopicPartitionList};
+use slog::{Logger, debug, error, info, warn};
+
+use crate::core;
+
+/// A topic and a partition of it.
+pub(crate) type TopicPartition = (String, i32);
+
+/// What the broker said, in the order it did; the poll thread acts on it when the poll returns.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// These partitions are ours now.
+    Assign(Vec<TopicPartition>),
+    /// These are to be given up.
+    Revoke(Vec<TopicPartition>),
+    /// The answer to the commit under way.
+    Committed(CommitAnswer),
+}
+
+/// The broker's answer to a commit: the whole of it failed, or each partition has its own.
+pub(crate) type CommitAnswer =
+    Result<Vec<(TopicPartition, core::Offset, Result<(), RDKafkaErrorCode>)>, RDKafkaErrorCode>;
+
+/// The consumer's context.
+///
+/// An assignment is answered when the poll has returned, since reading the committed offsets blocks
+/// and a drain takes its time. Not answering would make closing hang, so `close` has to be called
+/// before the consumer is dropped.
+#[derive(Debug)]
+pub(crate) struct Context {
+    log: Logger,
+    notices: Mutex<VecDeque<Notice>>,
+    closing: AtomicBool,
+}
+
+impl Context {
+    pub(crate) fn new(log: Logger) -> Self {
+        Self { log, notices: Mutex::default(), closing: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn next(&self) -> Option<Notice> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// From now on every rebalance is answered on the spot.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+    }
+
+    fn note(&self, notice: Notice) {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).push_back(notice);
+    }
+
+    fn answer_at_once(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        code: RDKafkaRespErr,
+        list: &TopicPartitionList,
+    ) {
+        let cooperative = is_cooperative(consumer);
+        let answered = match (code, cooperative) {
+            (RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, true) => {
+                consumer.incremental_assign(list)
+            }
+            (RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, false) => consumer.assign(list),
+            (_, true) => consumer.incremental_unassign(list),
+            (_, false) => consumer.unassign(),
+        };
+        if let Err(error) = answered {
+            warn!(self.log, "rebalance could not be answered"; "error" => %error);
+        }
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_librdkafka(&self.log, level, facility, message);
+    }
+
+    fn error(&self, _error: KafkaError, _reason: &str) {
+        // The same error comes out of the poll, where it is dealt with; librdkafka logs it too.
+    }
+}
+
+/// Passes a line of librdkafka's own log on.
+pub(crate) fn log_librdkafka(log: &Logger, level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+            error!(log, "librdkafka: {}", message; "facility" => facility);
+        }
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
+            warn!(log, "librdkafka: {}", message; "facility" => facility);
+        }
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+            info!(log, "librdkafka: {}", message; "facility" => facility);
+        }
+        RDKafkaLogLevel::Debug => debug!(log, "librdkafka: {}", message; "facility" => facility),
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        code: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        // An empty list has nothing to wait for, and holding it back holds the new owner back.
+        if list.count() == 0 || self.closing.load(Ordering::SeqCst) {
+            self.answer_at_once(consumer, code, list);
+            return;
+        }
+        let partitions = partitions(list);
+        self.note(match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Notice::Assign(partitions),
+            _ => Notice::Revoke(partitions),
+        });
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        let answer = match result {
+            Err(error) if offsets.count() == 0 => Err(code(&error)),
+            _ => Ok(offsets
+                .elements()
+                .iter()
+                .map(|entry| {
+                    let offset = match entry.offset() {
+                        Offset::Offset(offset) => offset,
+                        _ => -1,
+                    };
+                    let place = (entry.topic().to_owned(), entry.partition());
+                    (place, offset, entry.error().and(result.clone()).map_err(|e| code(&e)))
+                })
+                .collect()),
+        };
+        self.note(Notice::Committed(answer));
+    }
+}
+
+/// Whether partitions come and go one by one, rather than all at once.
+pub(crate) fn is_cooperative(consumer: &BaseConsumer<Context>) -> bool {
+    matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative)
+}
+
+fn code(error: &KafkaError) -> RDKafkaErrorCode {
+    error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)
+}
+
+fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
+    list.elements().iter().map(|entry| (entry.topic().to_owned(), entry.partition())).collect()
+}

@@ -1,0 +1,287 @@
+//! The three things that rdkafka's safe interface does not offer: taking records from a partition's
+//! queue in batches, committing with the answer coming through the poll, and reading commit
+//! metadata that is not UTF-8.
+//!
+//! The only module of Keyway with `unsafe` in it. Each block says why it holds.
+
+use std::ffi::{CString, c_void};
+use std::ptr::{self, NonNull};
+use std::slice;
+use std::sync::Arc;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka_sys as sys;
+
+use super::bell::Bell;
+use super::context::Context;
+use crate::core::Offset;
+
+/// What comes out of a partition's queue.
+pub(crate) enum Fetched<'a> {
+    /// A record.
+    Message(&'a MessageView<'a>),
+    /// The end of the log was reached; the next record will have this offset or a higher one.
+    End(Offset),
+    /// The broker or librdkafka refused.
+    Error(RDKafkaErrorCode),
+}
+
+/// A record in librdkafka's memory.
+pub(crate) struct MessageView<'a> {
+    message: &'a sys::rd_kafka_message_t,
+}
+
+impl<'a> MessageView<'a> {
+    pub(crate) fn offset(&self) -> Offset {
+        self.message.offset
+    }
+
+    /// Milliseconds since the Unix epoch; -1 where there is none.
+    pub(crate) fn timestamp(&self) -> i64 {
+        // SAFETY: the message is alive for 'a; a null pointer for the kind is allowed.
+        unsafe { sys::rd_kafka_message_timestamp(self.message, ptr::null_mut()) }
+    }
+
+    pub(crate) fn key(&self) -> Option<&'a [u8]> {
+        // SAFETY: librdkafka sets `key` to `key_len` readable bytes, or to null; they live as long
+        // as the message.
+        unsafe { bytes(self.message.key, self.message.key_len) }
+    }
+
+    pub(crate) fn value(&self) -> Option<&'a [u8]> {
+        // SAFETY: as for the key.
+        unsafe { bytes(self.message.payload, self.message.len) }
+    }
+
+    /// Adds the headers to `headers`, in order.
+    pub(crate) fn headers(&self, headers: &mut Vec<(&'a [u8], Option<&'a [u8]>)>) {
+        let mut native = ptr::null_mut();
+        // SAFETY: the message is alive; the headers stay the message's own.
+        let found = unsafe { sys::rd_kafka_message_headers(self.message, &raw mut native) };
+        if found != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return;
+        }
+        for index in 0.. {
+            let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+            // SAFETY: `native` is the message's header list; past its end the call says so and
+            // writes nothing.
+            let header = unsafe {
+                sys::rd_kafka_header_get_all(
+                    native,
+                    index,
+                    &raw mut name,
+                    &raw mut value,
+                    &raw mut size,
+                )
+            };
+            if header != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return;
+            }
+            // SAFETY: the name is a nul-terminated string, the value `size` bytes or null; both
+            // belong to the message and live as long.
+            let header = unsafe {
+                (std::ffi::CStr::from_ptr::<'a>(name).to_bytes(), bytes(value, size))
+            };
+            headers.push(header);
+        }
+    }
+}
+
+/// # Safety
+/// `data` is null or points to `len` bytes that stay readable and unchanged for `'a`.
+unsafe fn bytes<'a>(data: *const c_void, len: usize) -> Option<&'a [u8]> {
+    // SAFETY: the caller's promise.
+    (!data.is_null()).then(|| unsafe { slice::from_raw_parts(data.cast(), len) })
+}
+
+/// The queue of one partition, split from the consumer's.
+///
+/// It rings the bell when it goes from empty to not empty. All queues of a partition are one native
+/// queue, and dropping any of them silences the rest: drop the old one before splitting anew.
+pub(crate) struct PartitionQueue {
+    queue: NonNull<sys::rd_kafka_queue_t>,
+    /// What the callback points to: alive until the callback is turned off in `drop`.
+    _ring: Box<Ring>,
+    batch: Vec<*mut sys::rd_kafka_message_t>,
+    /// A queue must not outlive its consumer.
+    _consumer: Arc<BaseConsumer<Context>>,
+}
+
+struct Ring {
+    bell: Arc<Bell>,
+    slot: usize,
+}
+
+/// Called by librdkafka on one of its threads, under the queue's lock: it only rings.
+unsafe extern "C" fn queue_is_not_empty(_: *mut sys::rd_kafka_t, ring: *mut c_void) {
+    // SAFETY: `ring` is the box kept by the `PartitionQueue`, which turns this callback off, under
+    // the same lock, before it frees the box. `Ring` is only read, and is `Sync`.
+    let ring = unsafe { &*ring.cast::<Ring>() };
+    ring.bell.partition_ready(ring.slot);
+}
+
+impl PartitionQueue {
+    /// Splits the queue of a partition off. Before the partition is assigned: records fetched
+    /// earlier would come through the main queue. `None` if there is no such partition.
+    pub(crate) fn split(
+        consumer: &Arc<BaseConsumer<Context>>,
+        topic: &str,
+        partition: i32,
+        bell: Arc<Bell>,
+        slot: usize,
+    ) -> Option<Self> {
+        let topic = CString::new(topic).ok()?;
+        let ring = Box::new(Ring { bell, slot });
+        // SAFETY: the client is alive (the `Arc` is kept); the queue returned is a reference of its
+        // own, given back in `drop`. Forwarding to null splits it from the main queue. The callback
+        // gets a pointer to a box that lives until the callback is turned off.
+        let queue = unsafe {
+            let queue = NonNull::new(sys::rd_kafka_queue_get_partition(
+                consumer.client().native_ptr(),
+                topic.as_ptr(),
+                partition,
+            ))?;
+            sys::rd_kafka_queue_forward(queue.as_ptr(), ptr::null_mut());
+            let ring: *const Ring = &raw const *ring;
+            sys::rd_kafka_queue_cb_event_enable(
+                queue.as_ptr(),
+                Some(queue_is_not_empty),
+                ring.cast_mut().cast(),
+            );
+            queue
+        };
+        Some(Self { queue, _ring: ring, batch: Vec::new(), _consumer: Arc::clone(consumer) })
+    }
+
+    /// Takes up to `most` entries without waiting, calls `each` with them in order, and says how
+    /// many there were. Zero means empty: the bell rings when there is more.
+    pub(crate) fn take(&mut self, most: usize, mut each: impl FnMut(Fetched<'_>)) -> usize {
+        self.batch.clear();
+        self.batch.reserve(most);
+        // SAFETY: the queue is alive; `batch` has room for `most` pointers, and librdkafka writes
+        // as many as it returns (-1: none).
+        let taken = unsafe {
+            let taken = sys::rd_kafka_consume_batch_queue(
+                self.queue.as_ptr(),
+                0,
+                self.batch.as_mut_ptr(),
+                most,
+            );
+            let taken = usize::try_from(taken).unwrap_or(0);
+            self.batch.set_len(taken);
+            taken
+        };
+        for message in self.batch.drain(..) {
+            let message = Owned(message);
+            // SAFETY: a message that librdkafka handed out is valid until it is destroyed, which
+            // `Owned` does after `each` returned.
+            let view = MessageView { message: unsafe { &*message.0 } };
+            each(view.classify());
+        }
+        taken
+    }
+}
+
+impl MessageView<'_> {
+    fn classify(&self) -> Fetched<'_> {
+        match self.message.err {
+            sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Fetched::Message(self),
+            sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
+                Fetched::End(self.message.offset)
+            }
+            error => Fetched::Error(error.into()),
+        }
+    }
+}
+
+/// A message to be destroyed, also when handling it panics.
+struct Owned(*mut sys::rd_kafka_message_t);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from `rd_kafka_consume_batch_queue`, which hands over ownership,
+        // and is destroyed once.
+        unsafe { sys::rd_kafka_message_destroy(self.0) }
+    }
+}
+
+impl Drop for PartitionQueue {
+    fn drop(&mut self) {
+        // SAFETY: the queue is alive until it is destroyed here, once; turning the callback off
+        // takes the queue's lock, so none is running when it returns and the box may go.
+        unsafe {
+            sys::rd_kafka_queue_cb_event_enable(self.queue.as_ptr(), None, ptr::null_mut());
+            sys::rd_kafka_queue_destroy(self.queue.as_ptr());
+        }
+    }
+}
+
+/// Sends a commit and returns at once; the broker's answer comes through the poll, as
+/// `ConsumerContext::commit_callback`.
+///
+/// `Consumer::commit` will not do: synchronous it blocks for as long as the broker is away,
+/// asynchronous it never says what became of it.
+pub(crate) fn commit(
+    consumer: &BaseConsumer<Context>,
+    offsets: &TopicPartitionList,
+) -> Result<(), RDKafkaErrorCode> {
+    let client = consumer.client().native_ptr();
+    // SAFETY: client and list are alive during the call, which copies the list. The reference to
+    // the consumer's queue is given back; the pending answer keeps one of its own.
+    let sent = unsafe {
+        let queue = sys::rd_kafka_queue_get_consumer(client);
+        if queue.is_null() {
+            return Err(RDKafkaErrorCode::UnknownGroup);
+        }
+        let sent =
+            sys::rd_kafka_commit_queue(client, offsets.ptr(), queue, None, ptr::null_mut());
+        sys::rd_kafka_queue_destroy(queue);
+        sent
+    };
+    match sent {
+        sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+        error => Err(error.into()),
+    }
+}
+
+/// The metadata of each entry of a list, as bytes: another program may have written any.
+/// (`TopicPartitionListElem::metadata` panics on what is not UTF-8.)
+pub(crate) fn metadata(list: &TopicPartitionList) -> Vec<Vec<u8>> {
+    // SAFETY: the list is alive; it holds `cnt` entries, and each entry's metadata is null or
+    // `metadata_size` readable bytes, which are copied here.
+    unsafe {
+        let list = &*list.ptr();
+        let count = usize::try_from(list.cnt).unwrap_or(0);
+        if count == 0 {
+            return Vec::new();
+        }
+        slice::from_raw_parts(list.elems, count)
+            .iter()
+            .map(|entry| bytes(entry.metadata, entry.metadata_size).unwrap_or_default().to_vec())
+            .collect()
+    }
+}
+
+/// Where the log of a partition ends, as the last fetch said. Asks nobody.
+pub(crate) fn log_end(
+    consumer: &BaseConsumer<Context>,
+    topic: &str,
+    partition: i32,
+) -> Option<Offset> {
+    let topic = CString::new(topic).ok()?;
+    let (mut low, mut high) = (-1, -1);
+    // SAFETY: the client is alive, the topic is a nul-terminated string, and both results have a
+    // place to be written to.
+    let found = unsafe {
+        sys::rd_kafka_get_watermark_offsets(
+            consumer.client().native_ptr(),
+            topic.as_ptr(),
+            partition,
+            &raw mut low,
+            &raw mut high,
+        )
+    };
+    (found == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+}

@@ -1,0 +1,228 @@
+//! One partition on the poll thread: its queue, what of it is to be delivered, and how much.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rdkafka::types::RDKafkaErrorCode;
+
+use super::lane_names::LaneNames;
+use super::native::{Fetched, MessageView, PartitionQueue};
+use crate::assignment::{Assignment, Taken};
+use crate::core::Offset;
+use crate::core::intake::{self, Admission, Cursor, Rest};
+use crate::core::ledger::Start;
+use crate::record::{Record, RecordParts};
+
+pub(crate) struct Partition {
+    /// The group has asked for it back: nothing more is taken.
+    pub(crate) draining: bool,
+    queue: PartitionQueue,
+    stay: Stay,
+}
+
+/// The partition without its queue, so that both can be borrowed at once.
+struct Stay {
+    assignment: Arc<Assignment>,
+    cursor: Cursor,
+    /// The partition's part in the names of its lanes.
+    lanes: u64,
+    /// Records taken from the queue that the span does not allow yet. At most a slice: while there
+    /// are some, nothing more is taken.
+    stash: VecDeque<Record>,
+    /// The average charge of a record lately, in bytes.
+    average: u64,
+}
+
+/// What a slice came to.
+#[derive(Default)]
+pub(crate) struct Slice {
+    /// Nothing was in the queue; the bell rings when there is.
+    pub(crate) empty: bool,
+    /// Records that are new.
+    pub(crate) received: u64,
+    /// Records that were settled before this stay.
+    pub(crate) skipped: u64,
+    /// Stays that ended because the log went back, each with the one that follows.
+    pub(crate) rewound: Vec<(Arc<Assignment>, Arc<Assignment>)>,
+    /// The last thing that librdkafka refused.
+    pub(crate) error: Option<RDKafkaErrorCode>,
+    taken: Taken,
+}
+
+/// Where a slice puts its records and gets what it needs.
+pub(crate) trait World {
+    fn lane_names(&self) -> &LaneNames;
+    /// A new stay of the partition of `old`.
+    fn renew(&mut self, old: &Assignment) -> Arc<Assignment>;
+    fn deliver(&mut self, record: Record);
+}
+
+impl Partition {
+    pub(crate) fn new(
+        assignment: Arc<Assignment>,
+        queue: PartitionQueue,
+        lanes: u64,
+        start: &Start,
+    ) -> Self {
+        let cursor = match start {
+            Start::At { base, settled } => {
+                assignment.set_next(*base);
+                assignment.set_base(*base);
+                Cursor::new(Some(*base), settled.clone())
+            }
+            Start::Unknown => Cursor::default(),
+        };
+        let stay = Stay { assignment, cursor, lanes, stash: VecDeque::new(), average: 1024 };
+        Self { draining: false, queue, stay }
+    }
+
+    pub(crate) fn assignment(&self) -> &Arc<Assignment> {
+        &self.stay.assignment
+    }
+
+    pub(crate) fn drop_stash(&mut self) -> usize {
+        self.stay.stash.drain(..).count()
+    }
+
+    /// How much may be taken. Where nothing may, the partition is marked as resting, and whoever
+    /// makes room rings the bell.
+    pub(crate) fn admission(&self) -> Admission {
+        let assignment = &self.stay.assignment;
+        let Admission::Rest(rest) = self.stay.admission() else { return self.stay.admission() };
+        assignment.rest(rest);
+        // Room made between the look and the mark rang no bell, so look again; who takes the mark
+        // back first is the one to act.
+        match self.stay.admission() {
+            take @ Admission::Take(_) if assignment.unrest() => take,
+            _ => Admission::Rest(rest),
+        }
+    }
+
+    /// Takes up to `most` records and delivers, in order, those that are new.
+    pub(crate) fn take(&mut self, most: usize, world: &mut impl World) -> Slice {
+        let mut slice = Slice::default();
+        self.stay.unstash(&mut slice, world);
+        if self.stay.stash.is_empty() {
+            let taken = self.queue.take(most, |fetched| {
+                self.stay.fetched(&fetched, &mut slice, world);
+            });
+            slice.empty = taken == 0;
+        }
+        self.stay.hand_in(&mut slice);
+        slice
+    }
+}
+
+impl Stay {
+    fn admission(&self) -> Admission {
+        if self.stash.front().is_some_and(|first| !self.spans(first.offset())) {
+            return Admission::Rest(Rest::Span);
+        }
+        let room = self.assignment.room();
+        room.intake.admit(
+            room.partitions.load(Ordering::Relaxed),
+            room.usage(),
+            self.assignment.usage(),
+            self.assignment.position(),
+            self.average,
+        )
+    }
+
+    fn spans(&self, offset: Offset) -> bool {
+        let intake: &intake::Intake = &self.assignment.room().intake;
+        intake.spans(self.assignment.usage().records, self.assignment.position().base, offset)
+    }
+
+    fn fetched(&mut self, fetched: &Fetched<'_>, slice: &mut Slice, world: &mut impl World) {
+        match fetched {
+            Fetched::Message(message) => self.message(message, slice, world),
+            Fetched::End(offset) => {
+                if !self.cursor.reached_end(*offset) {
+                    self.rewind(slice, world);
+                    self.cursor.reached_end(*offset);
+                }
+                slice.taken.skip_to = Some(*offset);
+            }
+            Fetched::Error(code) => slice.error = Some(*code),
+        }
+    }
+
+    fn message(&mut self, message: &MessageView<'_>, slice: &mut Slice, world: &mut impl World) {
+        let fetched = match self.cursor.fetched(message.offset()) {
+            intake::Fetched::Behind => {
+                self.rewind(slice, world);
+                self.cursor.fetched(message.offset())
+            }
+            fetched => fetched,
+        };
+        if fetched == intake::Fetched::AlreadySettled {
+            slice.skipped += 1;
+            return;
+        }
+        slice.received += 1;
+        let record = self.record(message, world.lane_names());
+        if self.stash.is_empty() && self.spans(record.offset()) {
+            deliver(record, slice, world);
+        } else {
+            self.stash.push_back(record);
+        }
+    }
+
+    fn record(&mut self, message: &MessageView<'_>, names: &LaneNames) -> Record {
+        let mut headers = Vec::new();
+        message.headers(&mut headers);
+        let key = message.key();
+        let parts = RecordParts {
+            offset: message.offset(),
+            timestamp: message.timestamp(),
+            lane: names.lane(self.lanes, key, message.offset()),
+            key,
+            value: message.value(),
+            headers: &headers,
+        };
+        let record = parts.into_record(&self.assignment);
+        // An eighth of the new, seven of the old: follows a change within some records, and is not
+        // thrown by one.
+        self.average = (self.average * 7 + record.charge()) / 8;
+        record
+    }
+
+    /// Delivers what was stashed, as far as the span allows by now.
+    fn unstash(&mut self, slice: &mut Slice, world: &mut impl World) {
+        while self.stash.front().is_some_and(|first| self.spans(first.offset())) {
+            let Some(record) = self.stash.pop_front() else { return };
+            deliver(record, slice, world);
+        }
+    }
+
+    /// The log went back: the topic was deleted and made again, or cut. What was taken before is
+    /// delivered still, but none of it may be committed onto the new log: a new stay begins.
+    fn rewind(&mut self, slice: &mut Slice, world: &mut impl World) {
+        while let Some(record) = self.stash.pop_front() {
+            deliver(record, slice, world);
+        }
+        self.hand_in(slice);
+        let new = world.renew(&self.assignment);
+        let old = std::mem::replace(&mut self.assignment, Arc::clone(&new));
+        slice.rewound.push((old, new));
+        self.cursor = Cursor::default();
+    }
+
+    /// Tells the ledger what was taken, before any of it can be settled.
+    fn hand_in(&self, slice: &mut Slice) {
+        let new = std::mem::take(&mut slice.taken);
+        if new == Taken::default() {
+            return;
+        }
+        self.assignment.note_taken(new);
+        if let Some(next) = self.cursor.next() {
+            self.assignment.set_next(next);
+        }
+    }
+}
+
+fn deliver(record: Record, slice: &mut Slice, world: &mut impl World) {
+    slice.taken.push(record.offset());
+    world.deliver(record);
+}

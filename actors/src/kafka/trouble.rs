@@ -1,0 +1,135 @@
+//! Which of Kafka's errors end a pipeline, and which are said and waited out.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
+
+/// An error that goes on is said this often: librdkafka reports a broker that is away many times a
+/// second.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// What to do about an error.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Waiting does not mend it.
+    Final(String),
+    /// To be said: it may pass. So many of the kind were left out since the last time.
+    Passing { reason: String, suppressed: u64 },
+    /// The same was said a moment ago.
+    Said,
+}
+
+/// Remembers what was said.
+#[derive(Debug, Default)]
+pub(crate) struct Troubles {
+    said: BTreeMap<i32, (Instant, u64)>,
+}
+
+impl Troubles {
+    /// Judges an error; `fatal` is what librdkafka says if it has given up on the client.
+    pub(crate) fn judge(
+        &mut self,
+        error: &KafkaError,
+        fatal: Option<(RDKafkaErrorCode, String)>,
+        now: Instant,
+    ) -> Trouble {
+        if let Some((code, reason)) = fatal {
+            return Trouble::Final(format!("{reason} ({code:?})"));
+        }
+        let Some(code) = error.rdkafka_error_code() else {
+            return Trouble::Final(error.to_string());
+        };
+        if let Some(remedy) = remedy(code) {
+            return Trouble::Final(format!("{code}: {remedy}"));
+        }
+        match self.said.get_mut(&(code as i32)) {
+            Some((said, suppressed)) if now.duration_since(*said) < SAY_EVERY => {
+                *suppressed += 1;
+                Trouble::Said
+            }
+            _ => {
+                let (_, suppressed) = self.said.insert(code as i32, (now, 0)).unwrap_or((now, 0));
+                Trouble::Passing { reason: describe(code), suppressed }
+            }
+        }
+    }
+}
+
+/// For an error that waiting does not mend: what to do about it.
+fn remedy(code: RDKafkaErrorCode) -> Option<&'static str> {
+    Some(match code {
+        RDKafkaErrorCode::TopicAuthorizationFailed => {
+            "grant this user READ and DESCRIBE on the topic"
+        }
+        RDKafkaErrorCode::GroupAuthorizationFailed => "grant this user READ on the group",
+        RDKafkaErrorCode::ClusterAuthorizationFailed => "grant this user access to the cluster",
+        RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed => {
+            "check sasl.username, sasl.password, sasl.mechanism and security.protocol under [kafka]"
+        }
+        RDKafkaErrorCode::InvalidTopic => "correct the topic's name",
+        RDKafkaErrorCode::InconsistentGroupProtocol => {
+            "the group's members use another partition.assignment.strategy; use the same, or \
+             another group_id"
+        }
+        RDKafkaErrorCode::AutoOffsetReset => {
+            "there is no committed offset, or it is out of range, and auto.offset.reset says to \
+             stop then; set it to earliest or latest, or commit an offset for the group"
+        }
+        RDKafkaErrorCode::Fatal => "librdkafka gave up on the consumer",
+        _ => return None,
+    })
+}
+
+fn describe(code: RDKafkaErrorCode) -> String {
+    match code {
+        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {
+            format!("{code}: waiting for the topic to be made")
+        }
+        RDKafkaErrorCode::AllBrokersDown
+        | RDKafkaErrorCode::BrokerTransportFailure
+        | RDKafkaErrorCode::Resolve => format!("{code}: waiting for a broker"),
+        RDKafkaErrorCode::PollExceeded => {
+            format!("{code}: the group has given the partitions to others; joining again")
+        }
+        _ => code.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn consumption(code: RDKafkaErrorCode) -> KafkaError {
+        KafkaError::MessageConsumption(code)
+    }
+
+    #[test]
+    fn a_broker_that_is_away_is_said_once_in_a_while_and_waited_for() {
+        let (mut troubles, start) = (Troubles::default(), Instant::now());
+        let mut judge = |after| {
+            let down = consumption(RDKafkaErrorCode::AllBrokersDown);
+            troubles.judge(&down, None, start + Duration::from_secs(after))
+        };
+        assert!(matches!(judge(0), Trouble::Passing { suppressed: 0, .. }));
+        assert_eq!(judge(1), Trouble::Said);
+        assert_eq!(judge(2), Trouble::Said);
+        assert!(matches!(judge(11), Trouble::Passing { suppressed: 2, .. }));
+    }
+
+    #[test]
+    fn what_waiting_does_not_mend_ends_the_pipeline_and_says_what_to_do() {
+        let denied = consumption(RDKafkaErrorCode::TopicAuthorizationFailed);
+        let judged = Troubles::default().judge(&denied, None, Instant::now());
+        assert!(matches!(judged, Trouble::Final(reason) if reason.contains("grant")));
+    }
+
+    #[test]
+    fn a_client_that_librdkafka_gave_up_on_ends_whatever_the_error() {
+        let down = consumption(RDKafkaErrorCode::AllBrokersDown);
+        let fenced = Some((RDKafkaErrorCode::FencedInstanceId, "fenced by another".to_owned()));
+        let judged = Troubles::default().judge(&down, fenced, Instant::now());
+        assert!(matches!(judged, Trouble::Final(reason) if reason.contains("fenced by another")));
+    }
+}

@@ -1,0 +1,48 @@
+//! Delivers Kafka records over HTTP, or to any sink: in order per key, in parallel across keys,
+//! losing nothing, and after a crash sending again only what was not finished.
+//!
+//! A [`Pipeline`] runs on threads of its own and is led through a plain [`Handle`], from any actix
+//! or tokio program:
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use keyway_actors::sink::http::HttpSettings;
+//! use keyway_actors::{Pipeline, PipelineConfig};
+//!
+//! let config = PipelineConfig::new("localhost:9092", "orders", "orders-http");
+//! let pipeline = Pipeline::start(config, HttpSettings::new("http://localhost:8080/orders")?)?;
+//! println!("{} delivered", pipeline.status().totals.delivered);
+//! pipeline.stop();
+//! pipeline.wait().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Its actors, one a file, are [`consumer`], [`router`], [`sender`] and [`offsets`]; what they
+//! decide is in [`core`], which knows no actors.
+
+pub mod assignment;
+pub mod config;
+pub mod consumer;
+pub mod core;
+pub mod dead_letter;
+mod dispatcher;
+pub mod ending;
+pub mod error;
+pub mod kafka;
+pub mod message;
+pub mod offsets;
+pub mod pipeline;
+pub mod record;
+pub mod router;
+pub mod sender;
+pub mod sink;
+pub mod stats;
+
+pub use config::{DeadLetterConfig, OffsetOverflow, Ordering, PipelineConfig};
+pub use core::outcome::{Failure, FailureKind, Outcome};
+pub use core::retry::{Action, RetryPolicy};
+pub use error::PipelineError;
+pub use pipeline::{Handle, Pipeline, State, Status};
+pub use record::Record;
+pub use sink::{Sink, SinkFactory};

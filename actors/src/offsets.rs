@@ -1,0 +1,389 @@
+//! OffsetActor: knows what is settled, and gets it committed.
+//!
+//! It keeps a ledger for each stay of a partition and hands the poll thread a snapshot of what
+//! changed, at intervals, before partitions are given up and at the end. A commit that fails is
+//! counted, said and tried again; it stops nothing. The decisions are in [`crate::core::book`].
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, AsyncContext, Context, Handler};
+use rdkafka::types::RDKafkaErrorCode;
+use slog::{Logger, debug, warn};
+
+use crate::assignment::Assignment;
+use crate::core::book::{Begun, Book, Commit, CommitId};
+use crate::core::ledger::Ledger;
+use crate::core::{Epoch, Offset};
+use crate::ending::Watch;
+use crate::kafka::context::{CommitAnswer, TopicPartition};
+use crate::kafka::poller::Commands;
+use crate::message::{
+    Closed, Command, CommitAnswered, CommitEntry, CommitNow, Opened, SettledBatch, Shutdown,
+};
+use crate::record::Settlement;
+use crate::stats::{PartitionStatus, Stats};
+
+/// How soon a commit that somebody waits for is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+
+/// A failing commit is said this often; the first time at once.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// See the head of this file.
+#[derive(Debug)]
+pub struct OffsetActor {
+    book: Book,
+    stays: BTreeMap<Epoch, Stay>,
+    interval: Duration,
+    under_way: Option<UnderWay>,
+    waiting: Vec<CommitNow>,
+    commands: Commands,
+    failing: Failing,
+    stats: Arc<Stats>,
+    log: Logger,
+    watch: Watch,
+}
+
+/// One stay of a partition.
+#[derive(Debug)]
+struct Stay {
+    assignment: Arc<Assignment>,
+    ages: Ages,
+}
+
+impl Stay {
+    fn show_base(&self, book: &Book, epoch: Epoch) {
+        if let Some(base) = book.ledger(epoch).and_then(Ledger::base) {
+            self.assignment.set_base(base);
+        }
+    }
+}
+
+/// The commit under way: whose offsets it holds, by what the answer will call them.
+#[derive(Debug)]
+struct UnderWay {
+    id: CommitId,
+    epochs: BTreeMap<TopicPartition, Epoch>,
+}
+
+/// What was said of commits that fail.
+#[derive(Debug, Default)]
+struct Failing {
+    said: Option<Instant>,
+    suppressed: u64,
+}
+
+impl OffsetActor {
+    pub(crate) fn new(
+        metadata_limit: usize,
+        interval: Duration,
+        commands: Commands,
+        stats: Arc<Stats>,
+        log: Logger,
+        watch: Watch,
+    ) -> Self {
+        Self {
+            book: Book::new(metadata_limit),
+            stays: BTreeMap::new(),
+            interval,
+            under_way: None,
+            waiting: Vec::new(),
+            commands,
+            failing: Failing::default(),
+            stats,
+            log,
+            watch,
+        }
+    }
+
+    /// Enters what a partition took in since the last time: always before what of it is settled.
+    fn catch_up(book: &mut Book, epoch: Epoch, stay: &mut Stay) {
+        let taken = stay.assignment.take_taken();
+        for run in taken.runs {
+            book.take_run(epoch, run, |_, _| {});
+        }
+        if let Some(end) = taken.skip_to {
+            book.skip_to(epoch, end);
+            book.forget_from(epoch, end);
+        }
+        stay.show_base(book, epoch);
+    }
+
+    fn settle(&mut self, settlements: &[Settlement]) {
+        let same = |a: &Settlement, b: &Settlement| a.assignment().epoch() == b.assignment().epoch();
+        for run in settlements.chunk_by(same) {
+            let epoch = run[0].assignment().epoch();
+            let Some(stay) = self.stays.get_mut(&epoch) else {
+                self.stats.stale.add(run.len() as u64);
+                continue;
+            };
+            Self::catch_up(&mut self.book, epoch, stay);
+            let unknown = self.book.settle_run(epoch, run.iter().map(|it| it.offset));
+            if unknown > 0 {
+                self.stats.stale.add(unknown as u64);
+            }
+            stay.show_base(&self.book, epoch);
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        for (&epoch, stay) in &mut self.stays {
+            Self::catch_up(&mut self.book, epoch, stay);
+            if let Some(ledger) = self.book.ledger(epoch) {
+                stay.ages.note(ledger.next(), ledger.lowest_pending(), now);
+            }
+        }
+        if self.under_way.is_none() {
+            let begun = self.book.begin_commit();
+            self.begin(begun);
+        }
+        self.publish(now);
+    }
+
+    /// Sends a commit off; true if there was nothing to commit.
+    fn begin(&mut self, begun: Begun) -> bool {
+        match begun {
+            Begun::Commit(commit) => self.send(commit),
+            Begun::Busy => {}
+            Begun::Clean => return true,
+        }
+        false
+    }
+
+    fn send(&mut self, commit: Commit) {
+        let mut epochs = BTreeMap::new();
+        let mut entries = Vec::with_capacity(commit.snapshots.len());
+        for (epoch, snapshot) in commit.snapshots {
+            let Some(stay) = self.stays.get(&epoch) else { continue };
+            let assignment = &stay.assignment;
+            epochs.insert((assignment.topic().to_owned(), assignment.partition()), epoch);
+            entries.push(CommitEntry {
+                topic: assignment.topic_arc(),
+                partition: assignment.partition(),
+                offset: snapshot.offset,
+                metadata: snapshot.metadata,
+            });
+        }
+        self.under_way = Some(UnderWay { id: commit.id, epochs });
+        self.commands.send(Command::Commit(entries));
+    }
+
+    /// Serves those who wait for a commit; called whenever none is under way.
+    fn serve_waiting(&mut self) {
+        for waiting in std::mem::take(&mut self.waiting) {
+            if waiting.reply.is_closed() {
+                continue;
+            }
+            if self.under_way.is_some() {
+                self.waiting.push(waiting);
+                continue;
+            }
+            for epoch in &waiting.epochs {
+                if let Some(stay) = self.stays.get_mut(epoch) {
+                    Self::catch_up(&mut self.book, *epoch, stay);
+                }
+            }
+            let begun = self.book.begin_commit_of(&waiting.epochs);
+            if self.begin(begun) {
+                let _ = waiting.reply.send(true);
+            } else {
+                self.waiting.push(waiting);
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: CommitAnswer) -> Option<RDKafkaErrorCode> {
+        let under_way = self.under_way.take()?;
+        let answers = match answer {
+            Ok(answers) => answers,
+            Err(code) => {
+                self.book.fail_commit(under_way.id);
+                self.failed(code, "all");
+                return Some(code);
+            }
+        };
+        let mut failure = None;
+        let mut results = Vec::with_capacity(answers.len());
+        for (place, _, result) in answers {
+            let Some(&epoch) = under_way.epochs.get(&place) else { continue };
+            match result {
+                Ok(()) => self.stats.commits_ok.add(1),
+                Err(code) => {
+                    self.failed(code, &format!("{}/{}", place.0, place.1));
+                    failure = Some(code);
+                }
+            }
+            results.push((epoch, result));
+        }
+        self.book.answered(under_way.id, results);
+        failure
+    }
+
+    fn failed(&mut self, code: RDKafkaErrorCode, place: &str) {
+        self.stats.commits_failed.add(1);
+        if self.failing.said.is_some_and(|said| said.elapsed() < SAY_EVERY) {
+            self.failing.suppressed += 1;
+            return;
+        }
+        warn!(self.log, "commit failed; it is tried again"; "error" => %code, "partition" => place,
+            "suppressed" => self.failing.suppressed);
+        self.failing = Failing { said: Some(Instant::now()), suppressed: 0 };
+    }
+
+    fn publish(&self, now: Instant) {
+        let standings = self.stays.iter().filter_map(|(&epoch, stay)| {
+            let standing = self.book.standing(epoch)?;
+            let assignment = &stay.assignment;
+            Some(PartitionStatus {
+                topic: assignment.topic().to_owned(),
+                partition: assignment.partition(),
+                committed: standing.committed,
+                base: standing.base,
+                log_end: assignment.log_end(),
+                held_records: assignment.held_records(),
+                held_bytes: assignment.held_bytes(),
+                oldest_unsettled: standing.lowest_pending.map(|it| stay.ages.of(it, now)),
+                resting: assignment.resting(),
+                uncovered: standing.uncovered,
+            })
+        });
+        self.stats.set_standings(standings.collect());
+    }
+}
+
+impl Actor for OffsetActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        context.run_interval(self.interval, |actor, _| actor.tick());
+    }
+}
+
+impl Handler<Opened> for OffsetActor {
+    type Result = ();
+
+    fn handle(&mut self, opened: Opened, _: &mut Context<Self>) {
+        let epoch = opened.assignment.epoch();
+        self.book.open(epoch, opened.start);
+        self.stays.insert(epoch, Stay { assignment: opened.assignment, ages: Ages::default() });
+    }
+}
+
+impl Handler<Closed> for OffsetActor {
+    type Result = ();
+
+    fn handle(&mut self, closed: Closed, _: &mut Context<Self>) {
+        for epoch in closed.0 {
+            self.book.close(epoch);
+            self.stays.remove(&epoch);
+        }
+    }
+}
+
+impl Handler<SettledBatch> for OffsetActor {
+    type Result = ();
+
+    fn handle(&mut self, batch: SettledBatch, _: &mut Context<Self>) {
+        self.settle(&batch.0);
+    }
+}
+
+impl Handler<CommitNow> for OffsetActor {
+    type Result = ();
+
+    fn handle(&mut self, request: CommitNow, _: &mut Context<Self>) {
+        self.waiting.push(request);
+        if self.under_way.is_none() {
+            self.serve_waiting();
+        }
+    }
+}
+
+impl Handler<CommitAnswered> for OffsetActor {
+    type Result = ();
+
+    fn handle(&mut self, answered: CommitAnswered, context: &mut Context<Self>) {
+        match self.answered(answered.0) {
+            None => self.serve_waiting(),
+            Some(code) if is_eviction(code) => {
+                debug!(self.log, "not a member any more: what waits for a commit goes without";
+                    "error" => %code);
+                for waiting in self.waiting.drain(..) {
+                    let _ = waiting.reply.send(false);
+                }
+            }
+            Some(_) => {
+                context.run_later(TRY_AGAIN, |actor, _| {
+                    if actor.under_way.is_none() {
+                        actor.serve_waiting();
+                    }
+                });
+            }
+        }
+    }
+}
+
+impl Handler<Shutdown> for OffsetActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Shutdown, context: &mut Context<Self>) {
+        use actix::ActorContext as _;
+        self.watch.relieve();
+        context.stop();
+    }
+}
+
+/// Whether the group has gone on without this member, so that trying again is in vain.
+///
+/// `IllegalGeneration` is not among them: between giving partitions up and the end of the rejoin
+/// it is what commits of the kept ones are told.
+fn is_eviction(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::UnknownMemberId
+            | RDKafkaErrorCode::FencedInstanceId
+            | RDKafkaErrorCode::GroupAuthorizationFailed
+    )
+}
+
+/// Since when offsets have been held, to within a commit interval.
+#[derive(Debug, Default)]
+struct Ages {
+    /// The first offset not yet taken in at a time, ascending in both.
+    marks: VecDeque<(Offset, Instant)>,
+}
+
+impl Ages {
+    /// Marks kept of a partition; beyond it every second one goes, so that a record held for weeks
+    /// costs no more than one held for minutes.
+    const MOST: usize = 256;
+
+    fn note(&mut self, next: Option<Offset>, oldest: Option<Offset>, now: Instant) {
+        let (Some(next), Some(oldest)) = (next, oldest) else {
+            self.marks.clear();
+            self.marks.extend(next.map(|next| (next, now)));
+            return;
+        };
+        while self.marks.get(1).is_some_and(|&(offset, _)| offset <= oldest) {
+            self.marks.pop_front();
+        }
+        if self.marks.back().is_none_or(|&(last, _)| last < next) {
+            self.marks.push_back((next, now));
+        }
+        if self.marks.len() > Self::MOST {
+            let mut keep = false;
+            self.marks.retain(|_| {
+                keep = !keep;
+                keep
+            });
+        }
+    }
+
+    fn of(&self, offset: Offset, now: Instant) -> Duration {
+        let taken = self.marks.iter().rev().find(|&&(mark, _)| mark <= offset);
+        taken.map_or(Duration::ZERO, |&(_, at)| now.duration_since(at))
+    }
+}

@@ -1,0 +1,148 @@
+//! Opens connections: name, TCP, TLS. The client is given them through the seam that awc has for
+//! TCP connections, so that TLS is done here too and the client speaks plain HTTP over either.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_rt::net::TcpStream;
+use rustls::pki_types::ServerName;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::settings::HttpSettings;
+use super::stream::Transport;
+use crate::sink::SinkError;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The name has no address, or nobody could be asked.
+    #[error("connect: cannot resolve {host}: {}", words(source))]
+    Name {
+        /// The name.
+        host: Arc<str>,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nobody took the connection.
+    #[error("connect: {}", words(.0))]
+    Tcp(#[source] io::Error),
+    /// The other side does not speak TLS, or is not trusted.
+    #[error("tls: {}", words(.0))]
+    Tls(#[source] io::Error),
+    /// It took too long.
+    #[error("connect: no connection within {0:?}")]
+    Timeout(Duration),
+    /// The settings do not allow one to be tried.
+    #[error("{0}")]
+    Setup(#[from] SinkError),
+}
+
+/// Knows how to connect to one place.
+#[derive(Clone)]
+pub(super) struct Dialer {
+    host: Arc<str>,
+    port: u16,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    timeout: Duration,
+}
+
+impl Dialer {
+    pub(super) fn new(settings: &HttpSettings) -> Result<Self, SinkError> {
+        let target = &settings.target;
+        let tls = if target.secure {
+            let name = ServerName::try_from(target.host.to_string())
+                .map_err(|_| SinkError(format!("no certificate can be for {}", target.host)))?;
+            Some((TlsConnector::from(settings.tls.config()?), name))
+        } else {
+            None
+        };
+        Ok(Self {
+            host: Arc::clone(&target.host),
+            port: target.port,
+            tls,
+            timeout: settings.connect_timeout,
+        })
+    }
+
+    /// Opens a connection. The caller limits the time for all of it.
+    pub(super) async fn dial(&self) -> Result<Transport, ConnectError> {
+        let tcp = self.dial_tcp().await?;
+        match &self.tls {
+            None => Ok(Transport::Plain(tcp)),
+            Some((tls, name)) => {
+                let stream = tls.connect(name.clone(), tcp).await.map_err(ConnectError::Tls)?;
+                Ok(Transport::Tls(Box::new(stream)))
+            }
+        }
+    }
+
+    /// Tries one address after the other. Each gets its share of the time, so that one that
+    /// swallows packets (a broken IPv6 route, a node that is gone) does not use up all of it.
+    async fn dial_tcp(&self) -> Result<TcpStream, ConnectError> {
+        let started = Instant::now();
+        let addresses = self.resolve().await?;
+        let mut error = ConnectError::Timeout(self.timeout);
+        for (tried, address) in (0..).zip(&addresses) {
+            let left = self.timeout.saturating_sub(started.elapsed());
+            let untried = u32::try_from(addresses.len()).unwrap_or(u32::MAX) - tried;
+            match timeout(left / untried, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    // Without it the end of a body of several segments waits for the server's
+                    // delayed acknowledgement (40 ms); awc leaves it off.
+                    stream.set_nodelay(true).map_err(ConnectError::Tcp)?;
+                    return Ok(stream);
+                }
+                Ok(Err(refused)) => error = ConnectError::Tcp(refused),
+                Err(_) => error = ConnectError::Timeout(self.timeout),
+            }
+        }
+        Err(error)
+    }
+
+    async fn resolve(&self) -> Result<Vec<SocketAddr>, ConnectError> {
+        let failed = |source| ConnectError::Name { host: Arc::clone(&self.host), source };
+        let found = tokio::net::lookup_host((&*self.host, self.port)).await.map_err(failed)?;
+        let addresses: Vec<_> = found.collect();
+        if addresses.is_empty() {
+            return Err(failed(io::Error::other("it has no address")));
+        }
+        Ok(addresses)
+    }
+}
+
+/// Opens a connection to where the settings point, TLS included, and closes it without sending a
+/// request.
+///
+/// # Errors
+/// Why there is no connection, within `connect_timeout`.
+pub async fn probe(settings: &HttpSettings) -> Result<(), ConnectError> {
+    let dialer = Dialer::new(settings)?;
+    match timeout(dialer.timeout, dialer.dial()).await {
+        Ok(dialed) => dialed.map(drop),
+        Err(_) => Err(ConnectError::Timeout(dialer.timeout)),
+    }
+}
+
+/// An I/O error in a few words, without numbers where the words are known.
+pub(super) fn words(error: &io::Error) -> String {
+    use io::ErrorKind as Kind;
+    let known = match error.kind() {
+        Kind::ConnectionRefused => "connection refused",
+        Kind::ConnectionReset => "connection reset",
+        Kind::ConnectionAborted => "connection aborted",
+        Kind::BrokenPipe => "connection closed by the server",
+        Kind::HostUnreachable => "host unreachable",
+        Kind::NetworkUnreachable => "network unreachable",
+        Kind::AddrNotAvailable => "no local address or port left",
+        Kind::UnexpectedEof => "connection closed by the server in the middle",
+        _ => {
+            let text = error.to_string();
+            let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
+            return text.to_owned();
+        }
+    };
+    known.to_owned()
+}

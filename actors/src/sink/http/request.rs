@@ -1,0 +1,170 @@
+//! Makes the request of a record.
+//!
+//! What is the same for all records of a partition is made once and frozen; the values that change
+//! are written one after the other into one buffer, of which the headers are slices.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use awc::error::FreezeRequestError;
+use awc::http::Uri;
+use awc::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use awc::{Client, FrozenClientRequest, SendClientRequest};
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::encode::{KEY_LIMIT, put_key, put_text};
+use super::passed::Passed;
+use super::settings::HttpSettings;
+use crate::core::Epoch;
+use crate::core::outcome::{Failure, FailureKind};
+use crate::record::Record;
+
+/// Frozen requests kept; far more than an arbiter has partitions at a time. Beyond it all are made
+/// again, a microsecond each: what is left of partitions long gone goes with them.
+const KEPT: usize = 1024;
+
+/// Room for a number in decimal.
+const DIGITS: usize = 20;
+
+static TOPIC: HeaderName = HeaderName::from_static("keyway-topic");
+static PARTITION: HeaderName = HeaderName::from_static("keyway-partition");
+static OFFSET: HeaderName = HeaderName::from_static("keyway-offset");
+static TIMESTAMP: HeaderName = HeaderName::from_static("keyway-timestamp");
+static KEY: HeaderName = HeaderName::from_static("keyway-key");
+static ATTEMPT: HeaderName = HeaderName::from_static("keyway-attempt");
+static TOMBSTONE: HeaderName = HeaderName::from_static("keyway-tombstone");
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Makes requests, on one arbiter.
+pub(super) struct Requests {
+    client: Client,
+    uri: Uri,
+    host: HeaderValue,
+    content_type: HeaderValue,
+    group: String,
+    frozen: RefCell<HashMap<Epoch, Rc<Frozen>>>,
+}
+
+/// What the requests of a partition have in common.
+struct Frozen {
+    topic: Box<str>,
+    partition: i32,
+    request: FrozenClientRequest,
+    /// `group:topic:partition:`
+    idempotency: Bytes,
+}
+
+impl Requests {
+    /// `None` if the settings hold no URL that the client takes, which their check rules out.
+    pub(super) fn new(client: Client, settings: &HttpSettings, group: &str) -> Option<Self> {
+        Some(Self {
+            client,
+            uri: settings.target.client_uri()?,
+            host: settings.target.authority.clone(),
+            content_type: settings.content_type.clone(),
+            group: group.to_owned(),
+            frozen: RefCell::default(),
+        })
+    }
+
+    /// The request of a record, ready to be polled. `attempt` counts from 1.
+    pub(super) fn make(&self, record: &Record, attempt: u32) -> Result<SendClientRequest, Failure> {
+        let frozen = self.frozen(record)?;
+        let mut headers = varying(record, attempt, &frozen.idempotency).map_err(unsendable)?;
+        Passed::of(record).put_into(&mut headers);
+        let value = record.value();
+        if value.is_none() {
+            headers.insert(TOMBSTONE.clone(), HeaderValue::from_static("true"));
+        }
+        Ok(frozen.request.extra_headers(headers).send_body(value.unwrap_or_default()))
+    }
+
+    fn frozen(&self, record: &Record) -> Result<Rc<Frozen>, Failure> {
+        // An epoch belongs to one stay of one partition; compared all the same, because a record
+        // built by hand may say what it likes, and a wrong topic in a header is found by nobody.
+        let epoch = record.assignment().epoch();
+        let mut kept = self.frozen.borrow_mut();
+        if let Some(frozen) = kept.get(&epoch).filter(|it| it.is_for(record)) {
+            return Ok(Rc::clone(frozen));
+        }
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        let made = Rc::new(self.freeze(record.topic(), record.partition())?);
+        kept.insert(epoch, Rc::clone(&made));
+        Ok(made)
+    }
+
+    fn freeze(&self, topic: &str, partition: i32) -> Result<Frozen, Failure> {
+        let mut text = BytesMut::new();
+        put_text(topic, &mut text);
+        let topic_value = HeaderValue::from_maybe_shared(text.split().freeze()).map_err(unsendable)?;
+        put_text(&self.group, &mut text);
+        text.put_u8(b':');
+        text.put_slice(topic_value.as_bytes());
+        text.put_u8(b':');
+        put_number(partition, &mut text);
+        text.put_u8(b':');
+        let request = self
+            .client
+            .post(self.uri.clone())
+            // Set here because awc would format it for each request, and leave out a port that
+            // is the usual one of the other scheme.
+            .insert_header((header::HOST, self.host.clone()))
+            .insert_header((header::USER_AGENT, concat!("keyway/", env!("CARGO_PKG_VERSION"))))
+            .insert_header((header::CONTENT_TYPE, self.content_type.clone()))
+            .insert_header((TOPIC.clone(), topic_value))
+            .insert_header((PARTITION.clone(), HeaderValue::from(i64::from(partition))))
+            .freeze()
+            .map_err(|error: FreezeRequestError| unsendable(error))?;
+        Ok(Frozen { topic: topic.into(), partition, request, idempotency: text.freeze() })
+    }
+}
+
+impl Frozen {
+    fn is_for(&self, record: &Record) -> bool {
+        self.partition == record.partition() && *self.topic == *record.topic()
+    }
+}
+
+/// The headers that differ from record to record.
+fn varying(record: &Record, attempt: u32, idempotency: &[u8]) -> Result<HeaderMap, header::InvalidHeaderValue> {
+    let key_size = record.key().map_or(0, <[u8]>::len).min(KEY_LIMIT);
+    let mut text = BytesMut::with_capacity(idempotency.len() + 2 * DIGITS + key_size);
+    text.put_slice(idempotency);
+    put_number(record.offset(), &mut text);
+    let offset_end = text.len();
+    if let Some(timestamp) = record.timestamp() {
+        put_number(timestamp, &mut text);
+    }
+    let timestamp_end = text.len();
+    if let Some(key) = record.key() {
+        put_key(key, &mut text);
+    }
+    let text = text.freeze();
+    let value = |from, to| HeaderValue::from_maybe_shared(text.slice(from..to));
+
+    let mut headers = HeaderMap::with_capacity(7);
+    headers.insert(IDEMPOTENCY_KEY.clone(), value(0, offset_end)?);
+    headers.insert(OFFSET.clone(), value(idempotency.len(), offset_end)?);
+    if record.timestamp().is_some() {
+        headers.insert(TIMESTAMP.clone(), value(offset_end, timestamp_end)?);
+    }
+    if record.key().is_some() {
+        headers.insert(KEY.clone(), value(timestamp_end, text.len())?);
+    }
+    headers.insert(ATTEMPT.clone(), match attempt {
+        1 => HeaderValue::from_static("1"),
+        more => HeaderValue::from(more),
+    });
+    Ok(headers)
+}
+
+fn put_number(number: impl itoa::Integer, out: &mut BytesMut) {
+    out.put_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn unsendable(error: impl std::fmt::Display) -> Failure {
+    Failure::new(FailureKind::Unsendable, format!("the request cannot be made: {error}"))
+}

@@ -1,0 +1,280 @@
+//! What a pipeline counts.
+//!
+//! Each counter has one thread that writes it, so that counting is a load and a store; whoever
+//! reads sees a value that is a moment old. What can be derived from state is not counted here.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::core::Offset;
+use crate::core::intake::Rest;
+use crate::core::lanes::Counts;
+use crate::core::outcome::{FailureKind, Settled};
+
+/// Upper bounds of the buckets of `request_duration_seconds`, in microseconds.
+pub const DURATION_BUCKETS: [u64; 14] = [
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 5_000_000, 10_000_000,
+];
+
+/// A counter with one writer.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// Not a read-modify-write: there is one writer.
+    pub(crate) fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, n: usize) {
+        self.0.store(n as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What the poll thread and the OffsetActor count.
+#[derive(Debug, Default)]
+pub(crate) struct Stats {
+    pub(crate) received: Counter,
+    pub(crate) skipped: Counter,
+    /// Let go by the poll thread before a router had them.
+    pub(crate) returned: Counter,
+    pub(crate) metadata_ignored: Counter,
+    pub(crate) revoked: Counter,
+    pub(crate) lost: Counter,
+    pub(crate) assigned: Counter,
+    pub(crate) commits_ok: Counter,
+    pub(crate) commits_failed: Counter,
+    /// Outcomes of stays that had ended: delivered, but not to be committed by us.
+    pub(crate) stale: Counter,
+    partitions: AtomicUsize,
+    joined: AtomicBool,
+    standings: Mutex<Vec<PartitionStatus>>,
+}
+
+/// How one partition stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionStatus {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// What the broker acknowledged last.
+    pub committed: Option<Offset>,
+    /// The lowest offset that is not settled.
+    pub base: Option<Offset>,
+    /// Where the log ends.
+    pub log_end: Option<Offset>,
+    /// Records taken in and not settled.
+    pub held_records: u64,
+    /// Their bytes, with what it costs to keep them.
+    pub held_bytes: u64,
+    /// How long the oldest of them has been held.
+    pub oldest_unsettled: Option<Duration>,
+    /// Why it takes in nothing now, if it does not.
+    pub resting: Option<Rest>,
+    /// Settled offsets that the last commit's metadata had no room for.
+    pub uncovered: u64,
+}
+
+impl PartitionStatus {
+    /// Records in the log that are not settled at the front: the distance from the base to the end.
+    pub fn lag(&self) -> Option<u64> {
+        let lag = self.log_end?.saturating_sub(self.base?);
+        Some(u64::try_from(lag).unwrap_or(0))
+    }
+}
+
+impl Stats {
+    pub(crate) fn set_joined(&self, joined: bool) {
+        self.joined.store(joined, Ordering::Relaxed);
+    }
+
+    pub(crate) fn joined(&self) -> bool {
+        self.joined.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_partitions(&self, count: usize) {
+        self.partitions.store(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn partitions(&self) -> usize {
+        self.partitions.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_standings(&self, standings: Vec<PartitionStatus>) {
+        *self.standings.lock().unwrap_or_else(PoisonError::into_inner) = standings;
+    }
+
+    pub(crate) fn standings(&self) -> Vec<PartitionStatus> {
+        self.standings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What one arbiter counts; written by its thread alone.
+#[derive(Debug, Default)]
+pub(crate) struct ArbiterStats {
+    pub(crate) delivered: Counter,
+    pub(crate) dead_lettered: Counter,
+    pub(crate) dropped: Counter,
+    pub(crate) returned: Counter,
+    requests: [Counter; REQUEST_CLASSES.len()],
+    retries: [Counter; RETRY_REASONS.len()],
+    durations: [Counter; DURATION_BUCKETS.len() + 1],
+    duration_micros: Counter,
+    pub(crate) in_flight: Counter,
+    lanes: Counter,
+    ready: Counter,
+    waiting: Counter,
+    parked: Counter,
+    queued: Counter,
+}
+
+/// The classes of `requests_total`.
+pub const REQUEST_CLASSES: [&str; 6] = ["2xx", "3xx", "4xx", "5xx", "timeout", "error"];
+
+/// The reasons of `retries_total`.
+pub const RETRY_REASONS: [&str; 11] = [
+    "status_408", "status_425", "status_429", "status_3xx", "status_5xx", "status_other", "connect",
+    "timeout", "disconnected", "unsendable", "other",
+];
+
+impl ArbiterStats {
+    /// One attempt ended: well, or with a failure of this kind.
+    pub(crate) fn attempt(&self, failure: Option<FailureKind>, took: Duration) {
+        self.requests[request_class(failure)].add(1);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let bucket = DURATION_BUCKETS.partition_point(|&bound| bound < micros);
+        self.durations[bucket].add(1);
+        self.duration_micros.add(micros);
+    }
+
+    pub(crate) fn retry(&self, kind: FailureKind) {
+        let label = kind.label();
+        if let Some(index) = RETRY_REASONS.iter().position(|reason| *reason == label) {
+            self.retries[index].add(1);
+        }
+    }
+
+    pub(crate) fn settled(&self, how: Settled) {
+        match how {
+            Settled::Delivered => self.delivered.add(1),
+            Settled::DeadLettered => self.dead_lettered.add(1),
+            Settled::Dropped => self.dropped.add(1),
+        }
+    }
+
+    pub(crate) fn set_lanes(&self, counts: Counts) {
+        self.lanes.set(counts.lanes);
+        self.ready.set(counts.ready);
+        self.waiting.set(counts.waiting);
+        self.parked.set(counts.parked);
+        self.queued.set(counts.queued);
+    }
+
+    pub(crate) fn add_to(&self, totals: &mut Totals) {
+        totals.delivered += self.delivered.get();
+        totals.dead_lettered += self.dead_lettered.get();
+        totals.dropped += self.dropped.get();
+        totals.returned += self.returned.get();
+        totals.in_flight += self.in_flight.get();
+        totals.lanes += self.lanes.get();
+        totals.lanes_ready += self.ready.get();
+        totals.lanes_waiting += self.waiting.get();
+        totals.lanes_parked += self.parked.get();
+        totals.duration_micros += self.duration_micros.get();
+        add(&mut totals.requests, &self.requests);
+        add(&mut totals.retries, &self.retries);
+        add(&mut totals.durations, &self.durations);
+    }
+}
+
+fn add<const N: usize>(totals: &mut [u64; N], counters: &[Counter; N]) {
+    for (total, counter) in totals.iter_mut().zip(counters) {
+        *total += counter.get();
+    }
+}
+
+fn request_class(failure: Option<FailureKind>) -> usize {
+    match failure {
+        None => 0,
+        Some(FailureKind::Status(300..=399)) => 1,
+        Some(FailureKind::Status(400..=499)) => 2,
+        Some(FailureKind::Status(500..=599)) => 3,
+        Some(FailureKind::Timeout) => 4,
+        Some(_) => 5,
+    }
+}
+
+/// What a pipeline has done since it started, and holds now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Records taken in to be delivered.
+    pub received: u64,
+    /// Records fetched that were settled before: not sent again.
+    pub skipped: u64,
+    /// Records delivered.
+    pub delivered: u64,
+    /// Records whose dead letter the broker has.
+    pub dead_lettered: u64,
+    /// Records given up on by an explicit setting.
+    pub dropped: u64,
+    /// Records let go unsettled, with their partition or at the stop.
+    pub returned: u64,
+    /// Records held now.
+    pub held_records: u64,
+    /// Bytes held now, with what it costs to keep them.
+    pub held_bytes: u64,
+    /// Deliveries under way now.
+    pub in_flight: u64,
+    /// Lanes with something in them, as of the last quarter second.
+    pub lanes: u64,
+    /// Of those: waiting for a sender.
+    pub lanes_ready: u64,
+    /// Of those: waiting for a retry.
+    pub lanes_waiting: u64,
+    /// Of those: parked.
+    pub lanes_parked: u64,
+    /// Attempts by [`REQUEST_CLASSES`].
+    pub requests: [u64; REQUEST_CLASSES.len()],
+    /// Retries by [`RETRY_REASONS`].
+    pub retries: [u64; RETRY_REASONS.len()],
+    /// Attempts by [`DURATION_BUCKETS`] (not cumulated), and those beyond the last.
+    pub durations: [u64; DURATION_BUCKETS.len() + 1],
+    /// The sum of all attempts' durations, in microseconds.
+    pub duration_micros: u64,
+    /// Commits that the broker acknowledged.
+    pub commits_ok: u64,
+    /// Commits that failed; what they held was committed later, or by another member's redelivery.
+    pub commits_failed: u64,
+    /// Rebalances: partitions came.
+    pub rebalances_assigned: u64,
+    /// Rebalances: partitions were given back in order.
+    pub rebalances_revoked: u64,
+    /// Rebalances: partitions were lost.
+    pub rebalances_lost: u64,
+    /// Commit metadata that could not be read.
+    pub metadata_ignored: u64,
+    /// Outcomes that came after their partition had left.
+    pub stale: u64,
+}
+
+impl Stats {
+    pub(crate) fn add_to(&self, totals: &mut Totals) {
+        totals.received += self.received.get();
+        totals.skipped += self.skipped.get();
+        totals.returned += self.returned.get();
+        totals.commits_ok += self.commits_ok.get();
+        totals.commits_failed += self.commits_failed.get();
+        totals.rebalances_assigned += self.assigned.get();
+        totals.rebalances_revoked += self.revoked.get();
+        totals.rebalances_lost += self.lost.get();
+        totals.metadata_ignored += self.metadata_ignored.get();
+        totals.stale += self.stale.get();
+    }
+}
