@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::core::Epoch;
 use crate::ending::{Failures, Watch};
 use crate::error::PipelineError;
-use crate::kafka::poller::Commands;
+use crate::kafka::commands::Commands;
 use crate::message::{
     Cancel, Command, CommitNow, Lost, Pause, PollEnded, Queued, Release, Resize, Revoking,
     SetPaused, Shutdown, Stop, Which,

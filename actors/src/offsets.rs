@@ -18,7 +18,7 @@ use crate::core::ledger::Ledger;
 use crate::core::{Epoch, Offset};
 use crate::ending::Watch;
 use crate::kafka::context::{CommitAnswer, TopicPartition};
-use crate::kafka::poller::Commands;
+use crate::kafka::commands::Commands;
 use crate::message::{
     Closed, Command, CommitAnswered, CommitEntry, CommitNow, Opened, SettledBatch, Shutdown,
 };

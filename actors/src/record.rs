@@ -5,11 +5,13 @@
 //! count that.
 
 use std::fmt;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::assignment::{Assignment, Permit};
+use crate::assignment::{Assignment, Permit, Room};
+use crate::core::intake::Intake;
 use crate::core::lanes::Item;
 use crate::core::{Epoch, LaneId, Offset};
 
@@ -55,6 +57,19 @@ impl Len {
 }
 
 impl Record {
+    /// A record that did not come from Kafka, to try a sink with.
+    pub fn builder(topic: &str, partition: i32, offset: Offset) -> RecordBuilder {
+        RecordBuilder {
+            topic: topic.to_owned(),
+            partition,
+            offset,
+            timestamp: -1,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        }
+    }
+
     /// The topic.
     pub fn topic(&self) -> &str {
         self.permit.assignment().topic()
@@ -215,5 +230,124 @@ impl<'a> Iterator for Headers<'a> {
         // than as a panic.
         let name = std::str::from_utf8(name).unwrap_or_default();
         Some((name, (!value_len.is_null()).then_some(value)))
+    }
+}
+
+/// Makes a record that did not come from Kafka. Key, value and header values are null until set.
+#[derive(Clone, Debug)]
+pub struct RecordBuilder {
+    topic: String,
+    partition: i32,
+    offset: Offset,
+    timestamp: i64,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl RecordBuilder {
+    /// Sets the key.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<Vec<u8>>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Sets the value.
+    #[must_use]
+    pub fn value(mut self, value: impl Into<Vec<u8>>) -> Self {
+        self.value = Some(value.into());
+        self
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
+        self.headers.push((name.to_owned(), Some(value.into())));
+        self
+    }
+
+    /// Adds a header whose value is null.
+    #[must_use]
+    pub fn null_header(mut self, name: &str) -> Self {
+        self.headers.push((name.to_owned(), None));
+        self
+    }
+
+    /// Sets the timestamp, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn timestamp(mut self, millis: i64) -> Self {
+        self.timestamp = millis;
+        self
+    }
+
+    /// The record, in a lane of its own key.
+    pub fn build(self) -> Record {
+        let room = Room::new(Intake { records: 1, bytes: 1, span: None }, Arc::default());
+        let topic = Arc::from(self.topic.as_str());
+        let assignment =
+            Assignment::new(topic, self.partition, Epoch(0), 0, Arc::new(room));
+        let headers: Vec<_> = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_deref()))
+            .collect();
+        let lane = BuildHasherDefault::<DefaultHasher>::default().hash_one(&self.key);
+        let parts = RecordParts {
+            offset: self.offset,
+            timestamp: self.timestamp,
+            lane: LaneId(lane),
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers: &headers,
+        };
+        parts.into_record(&Arc::new(assignment))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_gives_back_what_it_was_made_of() {
+        let record = Record::builder("t", 3, 42)
+            .key(b"k\xff")
+            .value("value")
+            .header("a", "1")
+            .null_header("a")
+            .header("b", "")
+            .timestamp(7)
+            .build();
+        assert_eq!((record.topic(), record.partition(), record.offset()), ("t", 3, 42));
+        assert_eq!(record.key(), Some(&b"k\xff"[..]));
+        assert_eq!(record.value().as_deref(), Some(&b"value"[..]));
+        assert_eq!(record.timestamp(), Some(7));
+        let headers: Vec<_> = record.headers().collect();
+        assert_eq!(headers, [("a", Some(&b"1"[..])), ("a", None), ("b", Some(&b""[..]))]);
+        assert_eq!(record.header("a"), None, "the last one counts");
+        assert_eq!(record.header("b"), Some(&b""[..]));
+        assert_eq!(record.header("c"), None);
+    }
+
+    #[test]
+    fn null_is_not_empty() {
+        let null = Record::builder("t", 0, 0).build();
+        assert_eq!((null.key(), null.value(), null.timestamp()), (None, None, None));
+        let empty = Record::builder("t", 0, 0).key("").value("").build();
+        assert_eq!((empty.key(), empty.value()), (Some(&b""[..]), Some(Bytes::new())));
+    }
+
+    #[test]
+    fn a_record_holds_its_share_of_the_budget_until_it_is_settled_and_entered() {
+        let record = Record::builder("t", 0, 5).value(vec![0; 1000]).build();
+        let assignment = Arc::clone(record.assignment());
+        let charge = record.charge();
+        assert!(charge >= 1000);
+        assert_eq!((assignment.held_records(), assignment.held_bytes()), (1, charge));
+        let settlement = record.into_settlement();
+        assert_eq!(assignment.held_records(), 1, "the ledger does not have it yet");
+        drop(settlement);
+        assert_eq!((assignment.held_records(), assignment.held_bytes()), (0, 0));
     }
 }

@@ -117,47 +117,24 @@ impl<T: Item> Desk<T> {
         random: u64,
         effects: &mut impl FnMut(Effect<'_, T>),
     ) {
-        let Letter {
-            item,
-            attempts,
-            mut trouble,
-        } = letter;
+        let Letter { item, attempts, mut trouble } = letter;
         let lane = item.lane();
         match result {
             Ok(()) => {
                 self.left(item.epoch());
                 let failure = Some(trouble.failure);
-                effects(Effect::Settled {
-                    item,
-                    how: Settled::DeadLettered,
-                    failure,
-                });
+                effects(Effect::Settled { item, how: Settled::DeadLettered, failure });
             }
             Err(failure) => {
-                let tried = trouble
-                    .letter
-                    .map_or(0, |letter| letter.attempts)
-                    .saturating_add(1);
+                let tried = trouble.letter.map_or(0, |letter| letter.attempts).saturating_add(1);
                 let wait = self.policy.backoff(tried, random);
                 trouble.until = now.after(wait);
-                trouble.letter = Some(LetterTrouble {
-                    attempts: tried,
-                    failure,
-                });
-                let entry = Entry {
-                    item,
-                    attempts,
-                    trouble: Some(trouble),
-                };
+                trouble.letter = Some(LetterTrouble { attempts: tried, failure });
+                let entry = Entry { item, attempts, trouble: Some(trouble) };
                 if let Some(entry) = self.unless_given_up(entry, effects) {
                     if let Some(failure) = entry.trouble().and_then(Trouble::letter_failure) {
                         let item = &entry.item;
-                        effects(Effect::LetterWaits {
-                            item,
-                            attempts: tried,
-                            wait,
-                            failure,
-                        });
+                        effects(Effect::LetterWaits { item, attempts: tried, wait, failure });
                     }
                     self.lanes.put_back(&mut PutBack::to(lane), entry);
                 }
@@ -184,11 +161,8 @@ impl<T: Item> Desk<T> {
     /// A delivery of theirs that fails is returned: it is not tried again and does not stop the
     /// pipeline. One that is delivered, dropped or to be dead-lettered ends as any other.
     pub fn give_up(&mut self, epochs: &[Epoch], effects: &mut impl FnMut(Effect<'_, T>)) {
-        let mut new: Vec<_> = epochs
-            .iter()
-            .copied()
-            .filter(|epoch| self.given_up.insert(*epoch))
-            .collect();
+        let mut new: Vec<_> =
+            epochs.iter().copied().filter(|epoch| self.given_up.insert(*epoch)).collect();
         new.sort_unstable();
         let gone = |epoch| new.binary_search(&epoch).is_ok();
         self.lanes.each_under_way(|epoch, records| {
@@ -196,8 +170,7 @@ impl<T: Item> Desk<T> {
                 *self.leaving.entry(epoch).or_default() += records;
             }
         });
-        self.lanes
-            .give_up(gone, |item| effects(Effect::Returned { item }));
+        self.lanes.give_up(gone, |item| effects(Effect::Returned { item }));
     }
 
     /// How many records of these epochs are with a sender or become dead letters. For epochs that

@@ -44,10 +44,7 @@ pub struct Batch {
 
 impl Batch {
     /// One record at a time.
-    pub const ONE: Self = Self {
-        lanes: 1,
-        records: 1,
-    };
+    pub const ONE: Self = Self { lanes: 1, records: 1 };
 }
 
 /// All lanes of one arbiter.
@@ -118,10 +115,7 @@ pub(super) struct PutBack {
 
 impl PutBack {
     pub(super) fn to(lane: LaneId) -> Self {
-        Self {
-            lane,
-            last: Place::FRONT,
-        }
+        Self { lane, last: Place::FRONT }
     }
 }
 
@@ -147,10 +141,7 @@ impl<T: Item> Lanes<T> {
             Slot::Occupied(lane) => lane.into_mut(),
             Slot::Vacant(place) => {
                 self.ready.push_back(id);
-                place.insert(Lane {
-                    fifo: Fifo::EMPTY,
-                    state: State::Ready,
-                })
+                place.insert(Lane { fifo: Fifo::EMPTY, state: State::Ready })
             }
         };
         self.queued.push_back(&mut lane.fifo, Entry::new(item));
@@ -160,9 +151,7 @@ impl<T: Item> Lanes<T> {
     pub(super) fn take(&mut self, batch: Batch) -> Option<Delivery<T>> {
         let id = self.ready.pop_front()?;
         if batch.records <= 1 {
-            return Some(Delivery {
-                load: Load::One(self.take_head(id)),
-            });
+            return Some(Delivery { load: Load::One(self.take_head(id)) });
         }
         let mut entries = Vec::new();
         self.take_part(id, batch.records, &mut entries);
@@ -176,19 +165,14 @@ impl<T: Item> Lanes<T> {
             };
             self.take_part(id, room, &mut entries);
         }
-        Some(Delivery {
-            load: Load::Many(entries),
-        })
+        Some(Delivery { load: Load::Many(entries) })
     }
 
     /// Takes the head of a ready lane, and what may go with it.
     fn take_part(&mut self, id: LaneId, room: usize, entries: &mut Vec<Entry<T>>) {
         let first = entries.len();
         entries.push(self.take_head(id));
-        let Some(Lane {
-            fifo,
-            state: State::Sending { records, .. },
-        }) = self.all.get_mut(&id)
+        let Some(Lane { fifo, state: State::Sending { records, .. } }) = self.all.get_mut(&id)
         else {
             unreachable!("its head is being sent")
         };
@@ -204,16 +188,11 @@ impl<T: Item> Lanes<T> {
     }
 
     fn take_head(&mut self, id: LaneId) -> Entry<T> {
-        let Some(lane) = self.all.get_mut(&id) else {
-            unreachable!("a ready lane exists")
-        };
+        let Some(lane) = self.all.get_mut(&id) else { unreachable!("a ready lane exists") };
         let Some(head) = self.queued.pop_front(&mut lane.fifo) else {
             unreachable!("a ready lane has a head")
         };
-        lane.state = State::Sending {
-            epoch: head.item.epoch(),
-            records: 1,
-        };
+        lane.state = State::Sending { epoch: head.item.epoch(), records: 1 };
         self.under_way += 1;
         head
     }
@@ -246,23 +225,15 @@ impl<T: Item> Lanes<T> {
             self.trim();
             return None;
         };
-        let (next, until) = head
-            .trouble()
-            .map_or((Next::Send, now), |it| (it.next, it.until));
+        let (next, until) = head.trouble().map_or((Next::Send, now), |it| (it.next, it.until));
         if next == Next::Hold {
             lane.state = State::Held;
             self.held.push(id);
         } else if until > now {
             lane.state = State::Waiting;
-            self.waiting.push(Reverse(Wait {
-                until,
-                lane: id,
-                parked: next == Next::Park,
-            }));
+            self.waiting.push(Reverse(Wait { until, lane: id, parked: next == Next::Park }));
         } else if next == Next::Letter {
-            lane.state = State::Lettering {
-                epoch: head.item.epoch(),
-            };
+            lane.state = State::Lettering { epoch: head.item.epoch() };
             self.lettering += 1;
             self.under_way += 1;
             return self.queued.pop_front(&mut lane.fifo);

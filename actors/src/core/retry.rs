@@ -9,12 +9,12 @@ use std::time::{Duration, SystemTime};
 use super::outcome::Outcome;
 
 /// When a record is tried again, and what becomes of one that is not.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RetryPolicy {
     /// The bound of the wait after the first attempt.
     pub initial: Duration,
-    /// What the bound is multiplied with after each further attempt; 0 counts as 1.
-    pub factor: u32,
+    /// What the bound is multiplied with after each further attempt; what is below 1 counts as 1.
+    pub factor: f64,
     /// The longest bound, and the wait of a parked record.
     pub max: Duration,
     /// The longest wait a receiver can ask for with `Retry-After`.
@@ -31,7 +31,7 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             initial: Duration::from_millis(200),
-            factor: 2,
+            factor: 2.0,
             max: Duration::from_secs(30),
             retry_after_cap: Duration::from_mins(5),
             max_attempts: 0,
@@ -90,15 +90,8 @@ impl RetryPolicy {
                 if self.max_attempts > 0 && attempts >= self.max_attempts {
                     self.end(self.on_exhausted, asked, random)
                 } else {
-                    let wait = if asked.is_zero() {
-                        self.backoff(attempts, random)
-                    } else {
-                        asked
-                    };
-                    Verdict::Wait {
-                        wait,
-                        parked: false,
-                    }
+                    let wait = if asked.is_zero() { self.backoff(attempts, random) } else { asked };
+                    Verdict::Wait { wait, parked: false }
                 }
             }
         }
@@ -107,13 +100,11 @@ impl RetryPolicy {
     /// A wait drawn for something that failed `attempts` times in a row: uniform between zero and
     /// `initial * factor^(attempts - 1)`, or `max` where that is less.
     pub fn backoff(&self, attempts: u32, random: u64) -> Duration {
-        let growth = u128::from(self.factor.max(1)).saturating_pow(attempts.saturating_sub(1));
-        let bound = self
-            .initial
-            .as_nanos()
-            .saturating_mul(growth)
-            .min(self.max.as_nanos());
-        uniform(bound, random)
+        let further = i32::try_from(attempts.saturating_sub(1)).unwrap_or(i32::MAX);
+        let bound = self.initial.as_secs_f64() * self.factor.max(1.0).powi(further);
+        // Also where it grew beyond what a duration holds.
+        let bound = Duration::try_from_secs_f64(bound).unwrap_or(self.max).min(self.max);
+        uniform(bound.as_nanos(), random)
     }
 
     fn end(&self, action: Action, asked: Duration, random: u64) -> Verdict {
@@ -123,9 +114,7 @@ impl RetryPolicy {
             Action::Stop => Verdict::Stop,
             Action::Retry => {
                 let half = self.max / 2;
-                let wait = half
-                    .saturating_add(uniform(half.as_nanos(), random))
-                    .max(asked);
+                let wait = half.saturating_add(uniform(half.as_nanos(), random)).max(asked);
                 Verdict::Wait { wait, parked: true }
             }
         }
@@ -169,10 +158,7 @@ mod tests {
 
     fn asked(after: Duration) -> Outcome {
         let failure = Box::new(Failure::new(FailureKind::Status(503), "503"));
-        Outcome::Retry {
-            after: Some(after),
-            failure,
-        }
+        Outcome::Retry { after: Some(after), failure }
     }
 
     fn rejected() -> Outcome {
@@ -180,10 +166,7 @@ mod tests {
     }
 
     fn waits(wait: Duration) -> Verdict {
-        Verdict::Wait {
-            wait,
-            parked: false,
-        }
+        Verdict::Wait { wait, parked: false }
     }
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -192,15 +175,9 @@ mod tests {
     #[test]
     fn the_bound_doubles_from_200_ms_to_30_s() {
         let policy = RetryPolicy::default();
-        let bounds = [
-            200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000,
-        ];
+        let bounds = [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000];
         for (attempts, bound) in (1..).zip(bounds) {
-            assert_eq!(
-                policy.backoff(attempts, u64::MAX),
-                MS(bound),
-                "after {attempts}"
-            );
+            assert_eq!(policy.backoff(attempts, u64::MAX), MS(bound), "after {attempts}");
             assert_eq!(policy.backoff(attempts, u64::MAX / 2 + 1), MS(bound / 2));
             assert_eq!(policy.backoff(attempts, 0), Duration::ZERO);
             assert_eq!(
@@ -221,10 +198,7 @@ mod tests {
             let bucket = usize::try_from(wait.as_micros() / 20_000).unwrap_or(usize::MAX);
             buckets[bucket.min(9)] += 1;
         }
-        assert!(
-            buckets.iter().all(|count| (990..=1_010).contains(count)),
-            "{buckets:?}"
-        );
+        assert!(buckets.iter().all(|count| (990..=1_010).contains(count)), "{buckets:?}");
     }
 
     #[test]
@@ -232,18 +206,9 @@ mod tests {
         let policy = RetryPolicy::default();
         for random in [0, 1, u64::MAX] {
             assert_eq!(policy.decide(9, &asked(SECS(7)), random), waits(SECS(7)));
-            assert_eq!(
-                policy.decide(1, &asked(SECS(300)), random),
-                waits(SECS(300))
-            );
-            assert_eq!(
-                policy.decide(1, &asked(SECS(301)), random),
-                waits(SECS(300))
-            );
-            assert_eq!(
-                policy.decide(1, &asked(Duration::MAX), random),
-                waits(SECS(300))
-            );
+            assert_eq!(policy.decide(1, &asked(SECS(300)), random), waits(SECS(300)));
+            assert_eq!(policy.decide(1, &asked(SECS(301)), random), waits(SECS(300)));
+            assert_eq!(policy.decide(1, &asked(Duration::MAX), random), waits(SECS(300)));
         }
     }
 
@@ -255,15 +220,9 @@ mod tests {
 
     #[test]
     fn the_last_attempt_is_the_last() {
-        let policy = RetryPolicy {
-            max_attempts: 3,
-            on_exhausted: Action::DeadLetter,
-            ..Default::default()
-        };
-        assert!(matches!(
-            policy.decide(2, &failed(), 1),
-            Verdict::Wait { parked: false, .. }
-        ));
+        let policy =
+            RetryPolicy { max_attempts: 3, on_exhausted: Action::DeadLetter, ..Default::default() };
+        assert!(matches!(policy.decide(2, &failed(), 1), Verdict::Wait { parked: false, .. }));
         assert_eq!(policy.decide(3, &failed(), 1), Verdict::DeadLetter);
         assert_eq!(policy.decide(4, &asked(SECS(1)), 1), Verdict::DeadLetter);
         assert_eq!(policy.decide(3, &Outcome::Delivered, 1), Verdict::Settle);
@@ -277,34 +236,19 @@ mod tests {
             (Action::Stop, Verdict::Stop),
         ];
         for (action, verdict) in ends {
-            let policy = RetryPolicy {
-                on_rejected: action,
-                ..Default::default()
-            };
+            let policy = RetryPolicy { on_rejected: action, ..Default::default() };
             assert_eq!(policy.decide(1, &rejected(), 5), verdict);
-            assert!(matches!(
-                policy.decide(1, &failed(), 5),
-                Verdict::Wait { .. }
-            ));
-            let policy = RetryPolicy {
-                max_attempts: 1,
-                on_exhausted: action,
-                ..Default::default()
-            };
+            assert!(matches!(policy.decide(1, &failed(), 5), Verdict::Wait { .. }));
+            let policy =
+                RetryPolicy { max_attempts: 1, on_exhausted: action, ..Default::default() };
             assert_eq!(policy.decide(1, &failed(), 5), verdict);
-            assert!(matches!(
-                policy.decide(1, &rejected(), 5),
-                Verdict::Wait { .. }
-            ));
+            assert!(matches!(policy.decide(1, &rejected(), 5), Verdict::Wait { .. }));
         }
     }
 
     #[test]
     fn a_parked_record_waits_the_longest_delay() {
-        let policy = RetryPolicy {
-            max_attempts: 1,
-            ..Default::default()
-        };
+        let policy = RetryPolicy { max_attempts: 1, ..Default::default() };
         let parked = |wait| Verdict::Wait { wait, parked: true };
         for outcome in [rejected(), failed(), asked(SECS(3))] {
             assert_eq!(policy.decide(1, &outcome, u64::MAX), parked(SECS(30)));
@@ -317,7 +261,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_wait_leaves_its_bounds(
-            initial: Duration, max: Duration, cap: Duration, factor: u32, max_attempts in 0_u32..4,
+            initial: Duration, max: Duration, cap: Duration, factor in prop::num::f64::ANY, max_attempts in 0_u32..4,
             attempts: u32, random: u64, after: Option<Duration>,
         ) {
             let policy = RetryPolicy {
@@ -365,27 +309,13 @@ mod tests {
             "Sun Nov  6 08:49:37 1994",
         ] {
             assert_eq!(parse_retry_after(date, now), Some(SECS(90)), "{date}");
-            assert_eq!(
-                parse_retry_after(date, rfc_date() + SECS(1)),
-                Some(Duration::ZERO)
-            );
+            assert_eq!(parse_retry_after(date, rfc_date() + SECS(1)), Some(Duration::ZERO));
         }
     }
 
     #[test]
     fn what_is_neither_seconds_nor_a_date_is_ignored() {
-        for value in [
-            "",
-            " ",
-            "-1",
-            "+5",
-            "1.5",
-            "1e3",
-            "10s",
-            "soon",
-            "1, 2",
-            "Sun, 99 Nov",
-        ] {
+        for value in ["", " ", "-1", "+5", "1.5", "1e3", "10s", "soon", "1, 2", "Sun, 99 Nov"] {
             assert_eq!(parse_retry_after(value, rfc_date()), None, "{value:?}");
         }
     }

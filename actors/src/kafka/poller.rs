@@ -5,36 +5,34 @@
 //! waits for nobody: a revoke is answered when an actor says that its drain is done, and until then
 //! the thread goes on polling.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod group;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::Addr;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::types::RDKafkaErrorCode;
-use rdkafka::topic_partition_list::TopicPartitionListElem;
+use rdkafka::error::KafkaError;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
-use slog::{Logger, info, warn};
+use slog::{Logger, warn};
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 
 use super::bell::{Bell, Rung};
-use super::context::{Context, Notice, TopicPartition, is_cooperative};
-use super::native::{self, PartitionQueue};
+use super::context::{Context, Notice, TopicPartition};
 use super::lane_names::LaneNames;
+use super::native;
+use super::outbox::{Outboxes, RouterLink};
 use super::partition::{Partition, World};
 use super::trouble::{Trouble, Troubles};
 use crate::assignment::{Assignment, Room};
+use crate::config::PipelineConfig;
 use crate::consumer::ConsumerActor;
+use crate::core::Epoch;
 use crate::core::intake::{Admission, Rest};
 use crate::core::ledger::Start;
-use crate::core::{Epoch, codec};
 use crate::error::PipelineError;
-use crate::message::{
-    Batch, Closed, Command, CommitAnswered, CommitEntry, Lost, Opened, PollEnded, Revoking,
-};
+use crate::message::{Closed, Command, CommitAnswered, CommitEntry, Opened, PollEnded};
 use crate::offsets::OffsetActor;
 use crate::record::Record;
 use crate::stats::Stats;
@@ -42,10 +40,6 @@ use crate::stats::Stats;
 /// The longest the main queue goes unpolled; membership allows far more, errors and rebalances
 /// want less.
 const MAIN_QUEUE_EVERY: Duration = Duration::from_millis(900);
-
-/// How long the committed offsets of new partitions may take before the thread polls again and
-/// tries once more.
-const COMMITTED_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the poll thread takes from.
 pub(crate) enum Subscription {
@@ -55,34 +49,16 @@ pub(crate) enum Subscription {
     Partitions(Vec<TopicPartition>),
 }
 
-/// Sends commands to the poll thread. Unbounded, for there are few: one commit at a time, and what
-/// rebalances and stops ask for.
-#[derive(Clone, Debug)]
-pub(crate) struct Commands {
-    sender: mpsc::UnboundedSender<Command>,
-    bell: Arc<Bell>,
-}
-
-impl Commands {
-    pub(crate) fn channel(bell: Arc<Bell>) -> (Self, mpsc::UnboundedReceiver<Command>) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { sender, bell }, receiver)
+impl Subscription {
+    pub(crate) fn of(config: &PipelineConfig) -> Self {
+        let topics = config.topics.clone();
+        let Some(partitions) = &config.partitions else { return Self::Topics(topics) };
+        let of_topic = |topic: &String| {
+            let topic = topic.clone();
+            partitions.iter().map(move |&partition| (topic.clone(), partition))
+        };
+        Self::Partitions(topics.iter().flat_map(of_topic).collect())
     }
-
-    /// Has it carried out soon; never waits. A poll thread that has ended needs no commands.
-    pub(crate) fn send(&self, command: Command) {
-        if self.sender.send(command).is_ok() {
-            self.bell.ring();
-        }
-    }
-}
-
-/// The way to one router.
-pub(crate) struct RouterLink {
-    pub(crate) records: mpsc::Sender<Batch>,
-    /// Set by the poll thread when it rests because no router has room; whoever takes a batch
-    /// clears it and rings.
-    pub(crate) hungry: Arc<AtomicBool>,
 }
 
 /// The neighbours of the poll thread.
@@ -92,18 +68,10 @@ pub(crate) struct Neighbours {
     pub(crate) routers: Vec<RouterLink>,
 }
 
-/// Batches for one router that its channel had no room for yet.
-struct Outbox {
-    link: RouterLink,
-    waiting: VecDeque<Batch>,
-    /// Filled during a slice.
-    open: Batch,
-}
-
 /// What a slice sees of the poll thread while it has the partition.
 struct SliceWorld<'a> {
     lanes: &'a LaneNames,
-    outboxes: &'a mut [Outbox],
+    outboxes: &'a mut Outboxes,
     next_epoch: &'a mut u64,
 }
 
@@ -119,8 +87,7 @@ impl World for SliceWorld<'_> {
     }
 
     fn deliver(&mut self, record: Record) {
-        let router = LaneNames::router(record.lane_id(), self.outboxes.len());
-        self.outboxes[router].open.push(record);
+        self.outboxes.put(record);
     }
 }
 
@@ -141,7 +108,7 @@ pub(crate) struct Poller {
     partitions: BTreeMap<usize, Partition>,
     /// Slots of partitions that may have something, in the order of their turn.
     ready: VecDeque<usize>,
-    outboxes: Vec<Outbox>,
+    outboxes: Outboxes,
     consumer_actor: Addr<ConsumerActor>,
     offsets: Addr<OffsetActor>,
     taking: Taking,
@@ -169,11 +136,6 @@ impl Poller {
         stats: Arc<Stats>,
         log: Logger,
     ) -> Self {
-        let outboxes = neighbours
-            .routers
-            .into_iter()
-            .map(|link| Outbox { link, waiting: VecDeque::new(), open: Vec::new() })
-            .collect();
         Self {
             consumer: Arc::new(consumer),
             bell,
@@ -182,7 +144,7 @@ impl Poller {
             lanes,
             partitions: BTreeMap::new(),
             ready: VecDeque::new(),
-            outboxes,
+            outboxes: Outboxes::new(neighbours.routers),
             consumer_actor: neighbours.consumer,
             offsets: neighbours.offsets,
             taking: Taking::Open,
@@ -212,7 +174,7 @@ impl Poller {
             }
         }
         loop {
-            let full = self.routers_are_full();
+            let full = self.outboxes.are_full();
             let rung = self.bell.wait(self.patience(full));
             self.note(rung);
             if self.obey()? {
@@ -340,150 +302,6 @@ impl Poller {
         }
     }
 
-    /// Begins the stays of newly assigned partitions: each resumes where its commit says.
-    fn answer_assign(&mut self) -> Result<(), PipelineError> {
-        let Some(partitions) = self.unanswered.take() else { return Ok(()) };
-        let mut wanted = TopicPartitionList::new();
-        for (topic, partition) in &partitions {
-            wanted.add_partition(topic, *partition);
-        }
-        let committed = match self.consumer.committed_offsets(wanted, COMMITTED_TIMEOUT) {
-            Ok(committed) => committed,
-            Err(error) => {
-                self.unanswered = Some(partitions);
-                return self.trouble(&error);
-            }
-        };
-        let mut assignment = TopicPartitionList::new();
-        if let Some(code) = committed.elements().iter().find_map(unreadable) {
-            self.unanswered = Some(partitions);
-            return self.trouble(&KafkaError::OffsetFetch(code));
-        }
-        let metadata = native::metadata(&committed);
-        for (entry, metadata) in committed.elements().iter().zip(metadata) {
-            let committed = match entry.offset() {
-                KafkaOffset::Offset(offset) => Some(offset),
-                _ => None,
-            };
-            let start = self.start(entry.topic(), entry.partition(), committed, &metadata);
-            let from = committed.map_or(KafkaOffset::Invalid, KafkaOffset::Offset);
-            assignment
-                .add_partition_offset(entry.topic(), entry.partition(), from)
-                .map_err(|error| kafka("assign", &error))?;
-            self.open(entry.topic(), entry.partition(), start)?;
-        }
-        self.count_partitions();
-        let answered = if self.cooperative() {
-            self.consumer.incremental_assign(&assignment)
-        } else {
-            self.consumer.assign(&assignment)
-        };
-        self.answered("assign", answered)?;
-        self.stats.assigned.add(1);
-        self.stats.set_joined(true);
-        info!(self.log, "partitions assigned"; "partitions" => describe(&partitions));
-        Ok(())
-    }
-
-    fn start(&self, topic: &str, partition: i32, base: Option<i64>, metadata: &[u8]) -> Start {
-        let Some(base) = base else { return Start::Unknown };
-        let decoded = match std::str::from_utf8(metadata) {
-            Ok(metadata) => codec::decode(base, metadata).map_err(|error| error.to_string()),
-            Err(_) => Err("it is not text".to_owned()),
-        };
-        let settled = decoded.unwrap_or_else(|reason| {
-            self.stats.metadata_ignored.add(1);
-            warn!(self.log, "commit metadata ignored: records settled above the committed offset \
-                are sent again"; "topic" => topic, "partition" => partition, "offset" => base,
-                "reason" => reason);
-            Vec::new()
-        });
-        Start::At { base, settled }
-    }
-
-    /// Opens a stay: the ledger first, then the queue, then (by the caller) the assignment.
-    fn open(&mut self, topic: &str, partition: i32, start: Start) -> Result<(), PipelineError> {
-        let slot = self.next_slot;
-        let queue =
-            PartitionQueue::split(&self.consumer, topic, partition, Arc::clone(&self.bell), slot)
-                .ok_or_else(|| PipelineError::Kafka(format!("no queue for {topic}/{partition}")))?;
-        self.next_slot += 1;
-        let epoch = Epoch(self.next_epoch);
-        self.next_epoch += 1;
-        let room = Arc::clone(&self.room);
-        let assignment =
-            Arc::new(Assignment::new(Arc::from(topic), partition, epoch, slot, room));
-        let lanes = self.lanes.of_partition(topic, partition);
-        self.partitions
-            .insert(slot, Partition::new(Arc::clone(&assignment), queue, lanes, &start));
-        self.offsets.do_send(Opened { assignment, start });
-        Ok(())
-    }
-
-    /// The group wants partitions back: their drain begins, or, where they are lost already, they
-    /// are given up on the spot, without a commit.
-    fn revoke(&mut self, partitions: &[TopicPartition]) -> Result<(), PipelineError> {
-        let slots = self.slots_of(partitions);
-        let epochs = self.epochs(&slots);
-        let lost = self.consumer.assignment_lost();
-        if lost { &self.stats.lost } else { &self.stats.revoked }.add(1);
-        self.drop_undelivered(|slot| slots.contains(&slot));
-        if lost {
-            warn!(self.log, "partitions lost: what was under way may be delivered again elsewhere";
-                "partitions" => describe(partitions));
-            self.offsets.do_send(Closed(epochs.clone()));
-            self.consumer_actor.do_send(Lost(epochs.clone()));
-            return self.give_up(&epochs);
-        }
-        info!(self.log, "partitions are asked back: draining"; "partitions" => describe(partitions));
-        let mut assignments = Vec::with_capacity(slots.len());
-        for slot in &slots {
-            if let Some(partition) = self.partitions.get_mut(slot) {
-                partition.draining = true;
-                assignments.push(Arc::clone(partition.assignment()));
-            }
-        }
-        self.consumer_actor.do_send(Revoking(assignments));
-        Ok(())
-    }
-
-    /// Answers a revoke: exactly the partitions it named, all at once.
-    fn give_up(&mut self, epochs: &[Epoch]) -> Result<(), PipelineError> {
-        let mut list = TopicPartitionList::new();
-        self.partitions.retain(|_, partition| {
-            let ends = epochs.contains(&partition.assignment().epoch());
-            if ends {
-                let assignment = partition.assignment();
-                list.add_partition(assignment.topic(), assignment.partition());
-            }
-            !ends
-        });
-        self.count_partitions();
-        if list.count() == 0 || self.fixed {
-            return Ok(());
-        }
-        self.offsets.do_send(Closed(epochs.to_vec()));
-        let answered = if self.cooperative() {
-            self.consumer.incremental_unassign(&list)
-        } else {
-            self.consumer.unassign()
-        };
-        self.answered("unassign", answered)?;
-        info!(self.log, "partitions given up"; "count" => list.count());
-        Ok(())
-    }
-
-    fn answered(&mut self, what: &str, answer: KafkaResult<()>) -> Result<(), PipelineError> {
-        let Err(error) = answer else { return Ok(()) };
-        // The group moved on meanwhile, which the next notice will say; only what is final ends us.
-        warn!(self.log, "kafka: {} was refused", what; "error" => %error);
-        self.trouble(&error)
-    }
-
-    fn cooperative(&self) -> bool {
-        !self.fixed && is_cooperative(&self.consumer)
-    }
-
     fn commit(&mut self, entries: &[CommitEntry]) {
         let mut list = TopicPartitionList::new();
         for entry in entries {
@@ -530,104 +348,31 @@ impl Poller {
             self.offsets.do_send(Closed(vec![old.epoch()]));
             self.offsets.do_send(Opened { assignment: new, start: Start::Unknown });
         }
-        self.flush();
+        self.outboxes.flush();
         if !slice.empty {
             self.ready.push_back(slot);
         }
         slice.error.map_or(Ok(()), |code| self.trouble(&KafkaError::MessageConsumption(code)))
     }
 
-    /// Hands the routers what they have room for, in order.
-    fn flush(&mut self) {
-        for outbox in &mut self.outboxes {
-            if !outbox.open.is_empty() {
-                outbox.waiting.push_back(std::mem::take(&mut outbox.open));
-            }
-            while let Some(batch) = outbox.waiting.pop_front() {
-                match outbox.link.records.try_send(batch) {
-                    Ok(()) => {}
-                    Err(TrySendError::Full(batch)) => {
-                        outbox.waiting.push_front(batch);
-                        break;
-                    }
-                    // The router is gone: the pipeline is failing, and is told by the actor's end.
-                    Err(TrySendError::Closed(_)) => {}
-                }
-            }
-        }
-    }
-
-    /// Whether nobody wants more; then the next router to take a batch rings.
-    ///
-    /// One router that is slow does not stop the others: what is for it waits here, bounded by the
-    /// buffer like everything that is held.
-    fn routers_are_full(&mut self) -> bool {
-        if self.outboxes.iter().any(|outbox| outbox.waiting.is_empty()) {
-            return false;
-        }
-        for outbox in &self.outboxes {
-            outbox.link.hungry.store(true, Ordering::SeqCst);
-        }
-        // What was taken between the failed send and the mark rang no bell.
-        self.flush();
-        self.outboxes.iter().all(|outbox| !outbox.waiting.is_empty())
-    }
-
     /// Lets go of what was taken in and is not with a router yet.
-    fn drop_undelivered(&mut self, of: impl Fn(usize) -> bool) {
-        let slots: HashMap<Epoch, usize> = self
-            .partitions
-            .iter()
-            .filter(|(slot, _)| of(**slot))
-            .map(|(slot, partition)| (partition.assignment().epoch(), *slot))
-            .collect();
-        let mut dropped = 0;
-        for outbox in &mut self.outboxes {
-            for batch in &mut outbox.waiting {
-                let before = batch.len();
-                batch.retain(|record: &Record| !slots.contains_key(&record.assignment().epoch()));
-                dropped += before - batch.len();
-            }
-            outbox.waiting.retain(|batch| !batch.is_empty());
-        }
-        for slot in slots.values() {
-            if let Some(partition) = self.partitions.get_mut(slot) {
+    fn drop_undelivered(&mut self, of: impl Fn(&Assignment) -> bool) {
+        let mut dropped = self.outboxes.drop_where(&of);
+        for partition in self.partitions.values_mut() {
+            if of(partition.assignment()) {
                 dropped += partition.drop_stash();
             }
         }
         self.stats.returned.add(dropped as u64);
     }
 
-    fn count_partitions(&self) {
-        let count = self.partitions.len();
-        self.room.partitions.store(count.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.stats.set_partitions(count);
-    }
-
-    fn slots_of(&self, partitions: &[TopicPartition]) -> Vec<usize> {
-        let is_named = |assignment: &Assignment| {
-            partitions.iter().any(|(topic, partition)| {
-                *topic == assignment.topic() && *partition == assignment.partition()
-            })
-        };
-        self.partitions
-            .iter()
-            .filter(|(_, partition)| is_named(partition.assignment()))
-            .map(|(slot, _)| *slot)
-            .collect()
-    }
-
-    fn epochs(&self, slots: &[usize]) -> Vec<Epoch> {
-        slots.iter().map(|slot| self.partitions[slot].assignment().epoch()).collect()
-    }
 }
 
 impl Drop for Poller {
     /// Leaves the group whatever happened: a consumer whose rebalances nobody answers would hang
     /// in its drop, and one that is not dropped would keep its partitions from everybody.
     fn drop(&mut self) {
-        self.consumer.context().close();
-        self.partitions.clear();
+        self.answer_everything();
     }
 }
 
@@ -642,21 +387,6 @@ pub(crate) fn run(poller: Poller, subscription: Subscription) {
     }
     let mut ending = Ending(poller.consumer_actor.clone(), None);
     ending.1 = Some(poller.run(subscription));
-}
-
-/// Why the committed offset of a partition is not known. A partition that is gone has none, which
-/// is known; taking any other error for "none" would begin the partition from its start.
-fn unreadable(entry: &TopicPartitionListElem<'_>) -> Option<RDKafkaErrorCode> {
-    match entry.error().err()?.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown) {
-        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownPartition => None,
-        code => Some(code),
-    }
-}
-
-fn describe(partitions: &[TopicPartition]) -> String {
-    let names: Vec<_> =
-        partitions.iter().map(|(topic, partition)| format!("{topic}/{partition}")).collect();
-    names.join(" ")
 }
 
 fn kafka(what: &str, error: &KafkaError) -> PipelineError {

@@ -37,10 +37,7 @@ pub(super) enum Answers {
 impl Answers {
     pub(super) fn of(outcomes: Outcomes, entries: usize) -> Self {
         match outcomes {
-            Outcomes::All(outcome) => Self::All {
-                outcome,
-                left: entries,
-            },
+            Outcomes::All(outcome) => Self::All { outcome, left: entries },
             Outcomes::Each(outcomes) => Self::Each(outcomes.into_iter()),
         }
     }
@@ -48,10 +45,7 @@ impl Answers {
     #[inline]
     pub(super) fn next(&mut self) -> Outcome {
         match self {
-            Self::All {
-                outcome,
-                left: 0 | 1,
-            } => mem::replace(outcome, Outcome::Delivered),
+            Self::All { outcome, left: 0 | 1 } => mem::replace(outcome, Outcome::Delivered),
             Self::All { outcome, left } => {
                 *left -= 1;
                 outcome.clone()
@@ -62,10 +56,7 @@ impl Answers {
 }
 
 fn missing() -> Outcome {
-    Outcome::retry(Failure::new(
-        FailureKind::Other,
-        "the sink named no outcome for this record",
-    ))
+    Outcome::retry(Failure::new(FailureKind::Other, "the sink named no outcome for this record"))
 }
 
 /// What becomes of an item. Told in the middle of a call to the desk: whoever listens notes it and
@@ -153,11 +144,7 @@ impl<T> Letter<T> {
         let Some(trouble) = entry.trouble else {
             unreachable!("an entry becomes a dead letter for a reason")
         };
-        Self {
-            item: entry.item,
-            attempts: entry.attempts,
-            trouble,
-        }
+        Self { item: entry.item, attempts: entry.attempts, trouble }
     }
 
     /// The item.

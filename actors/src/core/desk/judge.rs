@@ -77,11 +77,7 @@ impl<T: Item> Desk<T> {
             Verdict::Stop => {
                 let entry = self.unless_given_up(entry, effects)?;
                 let item = &entry.item;
-                effects(Effect::Stop {
-                    item,
-                    attempts,
-                    failure: &failure,
-                });
+                effects(Effect::Stop { item, attempts, failure: &failure });
                 Some(failed(entry, failure, Next::Hold, now, now))
             }
         }
@@ -95,11 +91,7 @@ impl<T: Item> Desk<T> {
         effects: &mut impl FnMut(Effect<'_, T>),
     ) -> Option<Entry<T>> {
         self.left(entry.item.epoch());
-        effects(Effect::Settled {
-            item: entry.item,
-            how,
-            failure,
-        });
+        effects(Effect::Settled { item: entry.item, how, failure });
         None
     }
 
@@ -149,22 +141,14 @@ fn put_off<T: Item>(
     now: Moment,
     effects: &mut impl FnMut(Effect<'_, T>),
 ) -> Entry<T> {
-    let was_parked = entry
-        .trouble()
-        .is_some_and(|trouble| trouble.next() == Next::Park);
+    let was_parked = entry.trouble().is_some_and(|trouble| trouble.next() == Next::Park);
     let parking = match (parked, was_parked) {
         (false, _) => Parking::No,
         (true, false) => Parking::Begins,
         (true, true) => Parking::GoesOn,
     };
     let (item, attempts) = (&entry.item, entry.attempts);
-    effects(Effect::Retry {
-        item,
-        attempts,
-        wait,
-        parking,
-        failure: &failure,
-    });
+    effects(Effect::Retry { item, attempts, wait, parking, failure: &failure });
     let next = if parked { Next::Park } else { Next::Send };
     failed(entry, failure, next, now, now.after(wait))
 }
@@ -178,15 +162,6 @@ fn failed<T>(
     until: Moment,
 ) -> Entry<T> {
     let since = entry.trouble.as_ref().map_or(now, |trouble| trouble.since);
-    let trouble = Trouble {
-        since,
-        until,
-        next,
-        failure,
-        letter: None,
-    };
-    Entry {
-        trouble: Some(Box::new(trouble)),
-        ..entry
-    }
+    let trouble = Trouble { since, until, next, failure, letter: None };
+    Entry { trouble: Some(Box::new(trouble)), ..entry }
 }

@@ -61,11 +61,7 @@ fn failure() -> Failure {
 }
 
 fn numbers(delivery: &Delivery<Rec>) -> Vec<usize> {
-    delivery
-        .entries()
-        .iter()
-        .map(|entry| entry.item().number)
-        .collect()
+    delivery.entries().iter().map(|entry| entry.item().number).collect()
 }
 
 fn tell<'a>(
@@ -74,31 +70,20 @@ fn tell<'a>(
 ) -> impl FnMut(Effect<'_, Rec>) + 'a {
     |effect| {
         told.push(match effect {
-            Effect::Settled {
-                item,
-                how: settled,
-                failure,
-            } => Told::Settled(item.number, how(settled), failure.is_some()),
-            Effect::Retry {
-                item,
-                attempts,
-                wait,
-                parking: park,
-                ..
-            } => Told::Retry(item.number, attempts, wait, parking(park)),
+            Effect::Settled { item, how: settled, failure } => {
+                Told::Settled(item.number, how(settled), failure.is_some())
+            }
+            Effect::Retry { item, attempts, wait, parking: park, .. } => {
+                Told::Retry(item.number, attempts, wait, parking(park))
+            }
             Effect::DeadLetter(letter) => {
                 letters.push(letter);
-                let Some(letter) = letters.last() else {
-                    unreachable!()
-                };
+                let Some(letter) = letters.last() else { unreachable!() };
                 Told::DeadLetter(letter.item().number, letter.attempts())
             }
-            Effect::LetterWaits {
-                item,
-                attempts,
-                wait,
-                ..
-            } => Told::LetterWaits(item.number, attempts, wait),
+            Effect::LetterWaits { item, attempts, wait, .. } => {
+                Told::LetterWaits(item.number, attempts, wait)
+            }
             Effect::Stop { item, attempts, .. } => Told::Stop(item.number, attempts),
             Effect::Returned { item } => Told::Returned(item.number),
         });

@@ -37,10 +37,8 @@ impl<T: Item> Lanes<T> {
         let lanes = &self.all;
         let state = |id: &LaneId| lanes.get(id).map(|lane| lane.state);
         self.ready.retain(|id| lanes.contains_key(id));
-        self.waiting
-            .retain(|Reverse(wait)| matches!(state(&wait.lane), Some(State::Waiting)));
-        self.held
-            .retain(|id| matches!(state(id), Some(State::Held)));
+        self.waiting.retain(|Reverse(wait)| matches!(state(&wait.lane), Some(State::Waiting)));
+        self.held.retain(|id| matches!(state(id), Some(State::Held)));
         // The map's order is nobody's business: the same history is to give the same future.
         ready.sort_unstable();
         self.ready.extend(ready);

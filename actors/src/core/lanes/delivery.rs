@@ -52,11 +52,7 @@ pub struct Entry<T> {
 
 impl<T: Item> Entry<T> {
     pub(in crate::core) fn new(item: T) -> Self {
-        Self {
-            item,
-            attempts: 0,
-            trouble: None,
-        }
+        Self { item, attempts: 0, trouble: None }
     }
 
     pub(in crate::core) fn lane(&self) -> LaneId {
@@ -66,12 +62,7 @@ impl<T: Item> Entry<T> {
     /// Whether it may be sent when `first`, an entry before it in its lane, is: an entry with a
     /// wait of its own is not drawn along by one that waits less.
     pub(super) fn goes_with(&self, first: &Self) -> bool {
-        let due = |entry: &Self| {
-            entry
-                .trouble
-                .as_ref()
-                .map_or(Moment::default(), |it| it.until)
-        };
+        let due = |entry: &Self| entry.trouble.as_ref().map_or(Moment::default(), |it| it.until);
         let sent = |it: &Trouble| matches!(it.next, Next::Send | Next::Park);
         self.item.epoch() == first.item.epoch()
             && self.trouble.as_deref().is_none_or(sent)

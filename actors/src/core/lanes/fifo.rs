@@ -17,10 +17,7 @@ pub(super) struct Fifo {
 }
 
 impl Fifo {
-    pub(super) const EMPTY: Self = Self {
-        head: NONE,
-        tail: NONE,
-    };
+    pub(super) const EMPTY: Self = Self { head: NONE, tail: NONE };
 
     pub(super) fn is_empty(self) -> bool {
         self.head == NONE
@@ -52,11 +49,7 @@ pub(super) struct Block<E> {
 
 impl<E> Block<E> {
     pub(super) fn with_capacity(capacity: usize) -> Self {
-        Self {
-            slots: Vec::with_capacity(capacity),
-            free: NONE,
-            used: 0,
-        }
+        Self { slots: Vec::with_capacity(capacity), free: NONE, used: 0 }
     }
 
     /// How many entries all queues have together.
@@ -81,11 +74,7 @@ impl<E> Block<E> {
 
     /// Puts `entry` behind `place` and says where it is.
     pub(super) fn insert(&mut self, fifo: &mut Fifo, place: Place, entry: E) -> Place {
-        let next = if place.0 == NONE {
-            fifo.head
-        } else {
-            self.next(place.0)
-        };
+        let next = if place.0 == NONE { fifo.head } else { self.next(place.0) };
         let slot = self.store(entry, next);
         if place.0 == NONE {
             fifo.head = slot;

@@ -24,11 +24,7 @@ fn lanes(items: impl IntoIterator<Item = u64>) -> Lanes<Num> {
 /// The lanes of the next delivery, one number an entry.
 fn take(lanes: &mut Lanes<Num>, batch: Batch) -> Vec<u64> {
     let delivery = lanes.take(batch);
-    delivery
-        .iter()
-        .flat_map(Delivery::entries)
-        .map(|entry| entry.item().0)
-        .collect()
+    delivery.iter().flat_map(Delivery::entries).map(|entry| entry.item().0).collect()
 }
 
 fn batch(lanes: usize, records: usize) -> Batch {
@@ -44,11 +40,7 @@ fn a_hot_lane_waits_its_turn_like_any_other() {
         served.push(lane);
         assert!(lanes.open(LaneId(lane), NOW).is_none());
     }
-    assert_eq!(
-        served[..11],
-        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0],
-        "once round, then again"
-    );
+    assert_eq!(served[..11], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0], "once round, then again");
     assert_eq!(served.len(), 59);
     assert_eq!(lanes.counts(), Counts::default());
 }
@@ -60,17 +52,11 @@ fn a_ready_lane_waits_for_no_more_than_those_before_it() {
     // By lane, the turn it is to get at the latest: one for each lane that was ready before it.
     let mut latest: HashMap<u64, usize> = (0..40).zip(0..).collect();
     for turn in 0..120 {
-        let [lane] = take(&mut lanes, Batch::ONE)[..] else {
-            panic!("nothing is ready")
-        };
+        let [lane] = take(&mut lanes, Batch::ONE)[..] else { panic!("nothing is ready") };
         assert_eq!(turn, latest[&lane], "lane {lane}");
         under_way.push(lane);
         // The newest ends first: when a lane ends must not matter to who is served before it.
-        let ends = if lanes.ready() == 0 {
-            under_way.len()
-        } else {
-            usize::from(turn % 3 > 0)
-        };
+        let ends = if lanes.ready() == 0 { under_way.len() } else { usize::from(turn % 3 > 0) };
         for lane in under_way.drain(under_way.len() - ends..) {
             latest.insert(lane, turn + 1 + lanes.ready());
             assert!(lanes.open(LaneId(lane), NOW).is_none());
@@ -120,34 +106,20 @@ fn a_batch_never_mixes_epochs_within_a_lane() {
 fn memory_of_a_burst_is_given_back() {
     const MANY: u64 = 50_000;
     let mut lanes = lanes((0..MANY).chain(std::iter::repeat_n(MANY, 50_000)));
-    let burst = (
-        lanes.all.capacity(),
-        lanes.queued.slots(),
-        lanes.ready.capacity(),
-    );
+    let burst = (lanes.all.capacity(), lanes.queued.slots(), lanes.ready.capacity());
     for lane in 0..MANY {
         assert_eq!(take(&mut lanes, Batch::ONE), [lane]);
         let _ = lanes.open(LaneId(lane), NOW);
     }
     // What is left is one long queue: only the lanes' own memory is not needed any more.
     assert_eq!(lanes.queued.len(), 50_000);
-    assert!(
-        lanes.all.capacity() < burst.0 / 20,
-        "{} of {}",
-        lanes.all.capacity(),
-        burst.0
-    );
+    assert!(lanes.all.capacity() < burst.0 / 20, "{} of {}", lanes.all.capacity(), burst.0);
     for left in (0..50_000).rev() {
         assert_eq!(take(&mut lanes, Batch::ONE), [MANY]);
         let _ = lanes.open(LaneId(MANY), NOW);
         assert_eq!(lanes.queued.len(), left);
     }
-    assert!(
-        lanes.queued.slots() < burst.1 / 20,
-        "{} of {}",
-        lanes.queued.slots(),
-        burst.1
-    );
+    assert!(lanes.queued.slots() < burst.1 / 20, "{} of {}", lanes.queued.slots(), burst.1);
     assert!(lanes.ready.capacity() < burst.2 / 20);
 }
 
@@ -162,11 +134,7 @@ fn packing_keeps_every_queue_in_order() {
     assert_eq!(lanes.counts().lanes, 30);
     for lane in lanes.views() {
         let epochs: Vec<_> = lane.queued().map(|entry| entry.item().1).collect();
-        assert_eq!(
-            epochs.len(),
-            33 + usize::from(lane.id().0 >= 200),
-            "{epochs:?}"
-        );
+        assert_eq!(epochs.len(), 33 + usize::from(lane.id().0 >= 200), "{epochs:?}");
         assert!(epochs.is_sorted());
     }
 }

@@ -52,8 +52,7 @@ pub struct LaneView<'a, T> {
 impl<T> fmt::Debug for LaneView<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut view = f.debug_struct("LaneView");
-        view.field("id", &self.id)
-            .field("standing", &self.standing());
+        view.field("id", &self.id).field("standing", &self.standing());
         view.finish_non_exhaustive()
     }
 }
@@ -100,11 +99,7 @@ impl<T> Lanes<T> {
             lanes: self.all.len(),
             ready: self.ready.len(),
             waiting: self.waiting.len(),
-            parked: self
-                .waiting
-                .iter()
-                .filter(|Reverse(wait)| wait.parked)
-                .count(),
+            parked: self.waiting.iter().filter(|Reverse(wait)| wait.parked).count(),
             held: self.held.len(),
             dead_letters: self.lettering,
             queued: self.queued.len(),
@@ -113,27 +108,17 @@ impl<T> Lanes<T> {
     }
 
     pub(in crate::core) fn view(&self, id: LaneId) -> Option<LaneView<'_, T>> {
-        self.all.get(&id).map(|lane| LaneView {
-            id,
-            lane,
-            lanes: self,
-        })
+        self.all.get(&id).map(|lane| LaneView { id, lane, lanes: self })
     }
 
     pub(in crate::core) fn views(&self) -> impl Iterator<Item = LaneView<'_, T>> {
-        self.all.iter().map(|(&id, lane)| LaneView {
-            id,
-            lane,
-            lanes: self,
-        })
+        self.all.iter().map(|(&id, lane)| LaneView { id, lane, lanes: self })
     }
 
     /// The lanes that wait and those that are held, in no order.
     pub(in crate::core) fn stuck(&self) -> impl Iterator<Item = LaneView<'_, T>> {
         let waiting = self.waiting.iter().map(|Reverse(wait)| wait.lane);
-        waiting
-            .chain(self.held.iter().copied())
-            .filter_map(|id| self.view(id))
+        waiting.chain(self.held.iter().copied()).filter_map(|id| self.view(id))
     }
 }
 

@@ -115,6 +115,8 @@ impl Requests {
             .insert_header((header::USER_AGENT, concat!("keyway/", env!("CARGO_PKG_VERSION"))))
             .insert_header((header::CONTENT_TYPE, self.content_type.clone()))
             .insert_header((TOPIC.clone(), topic_value))
+            // Of the first attempt; a later one puts its own in its place.
+            .insert_header((ATTEMPT.clone(), HeaderValue::from_static("1")))
             .insert_header((PARTITION.clone(), HeaderValue::from(i64::from(partition))))
             .freeze()
             .map_err(|error: FreezeRequestError| unsendable(error))?;
@@ -154,10 +156,9 @@ fn varying(record: &Record, attempt: u32, idempotency: &[u8]) -> Result<HeaderMa
     if record.key().is_some() {
         headers.insert(KEY.clone(), value(timestamp_end, text.len())?);
     }
-    headers.insert(ATTEMPT.clone(), match attempt {
-        1 => HeaderValue::from_static("1"),
-        more => HeaderValue::from(more),
-    });
+    if attempt > 1 {
+        headers.insert(ATTEMPT.clone(), HeaderValue::from(attempt));
+    }
     Ok(headers)
 }
 

@@ -8,6 +8,7 @@ use std::error::Error;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use awc::ClientResponse;
@@ -40,10 +41,7 @@ pub(super) struct Concluded {
 
 /// Reads the response and says what it means. The head decides; whatever the body does, the outcome
 /// stays.
-pub(super) async fn conclude<S>(response: ClientResponse<S>) -> Concluded
-where
-    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
-{
+pub(super) async fn conclude<S: Chunks>(response: ClientResponse<S>) -> Concluded {
     let status = response.status();
     let retire = !is_reusable(response.version(), status, response.headers());
     let after = retry_after(status, response.headers());
@@ -51,7 +49,7 @@ where
     // it does not send): to wait for one would be to wait for nothing.
     let bodiless = matches!(status.as_u16(), 100..=199 | 204 | 304);
     let keep = if status.is_success() { 0 } else { KEPT };
-    let body = if bodiless { Bytes::new() } else { drain(response.timeout(DRAIN_TIME), keep).await };
+    let body = if bodiless { Bytes::new() } else { Body::new(response, keep).drain().await };
     Concluded { outcome: outcome(status, after, body), retire }
 }
 
@@ -64,23 +62,48 @@ fn is_reusable(version: Version, status: StatusCode, headers: &HeaderMap) -> boo
         && (has_length() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED))
 }
 
-/// Reads a body to its end, so that the connection can be used again, and returns its beginning. If
-/// it is too long or too slow or no HTTP, the rest is left, and the connection closed with it.
-async fn drain<S>(mut response: ClientResponse<S>, keep: usize) -> Bytes
-where
-    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
-{
-    let mut kept = BytesMut::new();
-    let mut read = 0;
-    while let Some(Ok(chunk)) = poll_fn(|cx| Pin::new(&mut response).poll_next(cx)).await {
-        let wanted = keep.saturating_sub(read).min(chunk.len());
-        kept.extend_from_slice(&chunk[..wanted]);
-        read += chunk.len();
-        if read > DRAIN_LIMIT {
-            break;
-        }
+/// A body on its way in.
+pub(super) trait Chunks: Stream<Item = Result<Bytes, PayloadError>> + Unpin {}
+
+impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Chunks for S {}
+
+/// A body that is read to its end so that the connection can be used again. If it is too long or
+/// too slow or no HTTP, the rest is left, and the connection closed with it.
+struct Body<S> {
+    response: ClientResponse<S>,
+    keep: usize,
+    kept: BytesMut,
+    read: usize,
+}
+
+impl<S: Chunks> Body<S> {
+    fn new(response: ClientResponse<S>, keep: usize) -> Self {
+        Self { response, keep, kept: BytesMut::new(), read: 0 }
     }
-    kept.freeze()
+
+    /// Returns its beginning.
+    async fn drain(mut self) -> Bytes {
+        // Most bodies came with the head: no timer for those.
+        let is_here = poll_fn(|cx| Poll::Ready(self.poll(cx).is_ready())).await;
+        if !is_here {
+            self.response = self.response.timeout(DRAIN_TIME);
+            poll_fn(|cx| self.poll(cx)).await;
+        }
+        self.kept.freeze()
+    }
+
+    /// Reads what there is; ready when there is no more, or no use in more.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(Ok(chunk)) = ready!(Pin::new(&mut self.response).poll_next(cx)) {
+            let wanted = self.keep.saturating_sub(self.read).min(chunk.len());
+            self.kept.extend_from_slice(&chunk[..wanted]);
+            self.read += chunk.len();
+            if self.read > DRAIN_LIMIT {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
 }
 
 fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {

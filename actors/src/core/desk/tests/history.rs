@@ -20,10 +20,7 @@ fn outcome(kind: u8) -> Outcome {
     match kind {
         0..=3 => Outcome::Delivered,
         4..=6 => Outcome::retry(failure()),
-        7 => Outcome::Retry {
-            after: Some(Duration::from_secs(3)),
-            failure: Box::new(failure()),
-        },
+        7 => Outcome::Retry { after: Some(Duration::from_secs(3)), failure: Box::new(failure()) },
         _ => Outcome::rejected(failure()),
     }
 }
@@ -95,12 +92,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 fn action() -> impl Strategy<Value = Action> {
-    prop::sample::select(vec![
-        Action::DeadLetter,
-        Action::Drop,
-        Action::Retry,
-        Action::Stop,
-    ])
+    prop::sample::select(vec![Action::DeadLetter, Action::Drop, Action::Retry, Action::Stop])
 }
 
 prop_compose! {
@@ -152,15 +144,8 @@ impl Watcher {
             let lane = self.records[*number].0;
             for (other, (of, fate)) in self.records.iter().enumerate() {
                 if *of == lane && !numbers.contains(&other) {
-                    assert_ne!(
-                        *fate,
-                        Fate::UnderWay,
-                        "{other} is under way, {number} sets out"
-                    );
-                    assert!(
-                        other > *number || *fate == Fate::Gone,
-                        "{number} overtook {other}"
-                    );
+                    assert_ne!(*fate, Fate::UnderWay, "{other} is under way, {number} sets out");
+                    assert!(other > *number || *fate == Fate::Gone, "{number} overtook {other}");
                 }
             }
         }
@@ -203,16 +188,8 @@ impl World {
 
     fn accept(&mut self, partition: usize, key: u64, epoch: u64) {
         let (number, lane) = (self.watcher.records.len(), lane_of(partition, key));
-        let taken = self.model.accept(&Rec {
-            number,
-            lane,
-            epoch,
-        });
-        let answer = self.desk.accept(Rec {
-            number,
-            lane,
-            epoch,
-        });
+        let taken = self.model.accept(&Rec { number, lane, epoch });
+        let answer = self.desk.accept(Rec { number, lane, epoch });
         assert_eq!(answer.is_ok(), taken);
         let fate = if taken { Fate::Inside } else { Fate::Gone };
         self.watcher.records.push((lane, fate));
@@ -234,11 +211,9 @@ impl World {
         };
         let delivery = self.out.swap_remove(which);
         self.watcher.came_back(&numbers(&delivery));
-        self.model
-            .conclude(&numbers(&delivery), &outcomes, self.now, random);
+        self.model.conclude(&numbers(&delivery), &outcomes, self.now, random);
         let mut tell = tell(&mut self.told, &mut self.letters);
-        self.desk
-            .conclude(delivery, outcomes, self.now, random, &mut tell);
+        self.desk.conclude(delivery, outcomes, self.now, random, &mut tell);
     }
 
     fn abandon(&mut self, which: usize) {
@@ -248,11 +223,7 @@ impl World {
         let delivery = self.out.swap_remove(which);
         self.watcher.came_back(&numbers(&delivery));
         self.model.abandon(&numbers(&delivery), self.now);
-        self.desk.abandon(
-            delivery,
-            self.now,
-            &mut tell(&mut self.told, &mut self.letters),
-        );
+        self.desk.abandon(delivery, self.now, &mut tell(&mut self.told, &mut self.letters));
     }
 
     fn letter(&mut self, which: usize, written: bool, random: u64) {
@@ -260,18 +231,15 @@ impl World {
             return;
         };
         let letter = self.letters.swap_remove(which);
-        self.model
-            .letter_done(letter.item().number, written, self.now, random);
+        self.model.letter_done(letter.item().number, written, self.now, random);
         let result = if written { Ok(()) } else { Err(failure()) };
         let mut tell = tell(&mut self.told, &mut self.letters);
-        self.desk
-            .dead_letter_done(letter, result, self.now, random, &mut tell);
+        self.desk.dead_letter_done(letter, result, self.now, random, &mut tell);
     }
 
     fn wake(&mut self) {
         self.model.wake(self.now);
-        self.desk
-            .wake(self.now, &mut tell(&mut self.told, &mut self.letters));
+        self.desk.wake(self.now, &mut tell(&mut self.told, &mut self.letters));
     }
 
     fn bounce(&mut self, partition: usize) {
@@ -288,12 +256,10 @@ impl World {
         let gone =
             |(partition, epoch): (usize, u64)| partitions.contains(&partition).then_some(epoch);
         let gone: Vec<u64> = self.stale.iter().copied().filter_map(gone).collect();
-        self.stale
-            .retain(|(partition, _)| !partitions.contains(partition));
+        self.stale.retain(|(partition, _)| !partitions.contains(partition));
         self.model.give_up(&gone);
         let epochs: Vec<_> = gone.into_iter().map(Epoch).collect();
-        self.desk
-            .give_up(&epochs, &mut tell(&mut self.told, &mut self.letters));
+        self.desk.give_up(&epochs, &mut tell(&mut self.told, &mut self.letters));
         // Lanes are visited in no order; within a lane, numbers rise.
         self.model.told.sort();
         let of = |told: &Told| match told {
@@ -307,11 +273,7 @@ impl World {
 
     fn step(&mut self, op: Op) {
         match op {
-            Op::Accept {
-                partition,
-                key,
-                count,
-            } => {
+            Op::Accept { partition, key, count } => {
                 let epoch = self.epochs[partition];
                 (0..count).for_each(|_| self.accept(partition, key, epoch));
             }
@@ -322,27 +284,15 @@ impl World {
                 }
             }
             Op::Dispatch(times) => (0..times).for_each(|_| _ = self.dispatch()),
-            Op::ConcludeAll {
-                which,
-                kind,
-                random,
-            } => {
+            Op::ConcludeAll { which, kind, random } => {
                 self.conclude(which, outcome(kind).into(), random);
             }
-            Op::ConcludeEach {
-                which,
-                kinds,
-                random,
-            } => {
+            Op::ConcludeEach { which, kinds, random } => {
                 let outcomes: Vec<_> = kinds.into_iter().map(outcome).collect();
                 self.conclude(which, outcomes.into(), random);
             }
             Op::Abandon { which } => self.abandon(which),
-            Op::Letter {
-                which,
-                written,
-                random,
-            } => self.letter(which, written, random),
+            Op::Letter { which, written, random } => self.letter(which, written, random),
             Op::Pass { millis } => self.now = self.now.after(Duration::from_millis(millis)),
             Op::Wake => self.wake(),
             Op::Bounce { partition } => self.bounce(partition),
@@ -378,16 +328,8 @@ impl World {
         assert_eq!(self.desk.sending(), self.model.sending);
         assert_eq!(self.desk.sending(), self.out.len());
         assert_eq!(self.desk.ready(), self.model.ready.len());
-        assert_eq!(
-            self.desk.next_wake(),
-            self.model.waits().iter().map(|(until, _)| *until).min()
-        );
-        let inside = self
-            .watcher
-            .records
-            .iter()
-            .filter(|(_, fate)| *fate != Fate::Gone)
-            .count();
+        assert_eq!(self.desk.next_wake(), self.model.waits().iter().map(|(until, _)| *until).min());
+        let inside = self.watcher.records.iter().filter(|(_, fate)| *fate != Fate::Gone).count();
         assert_eq!(counts.queued + counts.under_way, inside);
         for epoch in 0..self.next_epoch {
             let under_way = self.desk.under_way(&[Epoch(epoch)]);
@@ -399,19 +341,11 @@ impl World {
     fn check_views(&self) {
         assert_eq!(self.desk.lanes().count(), self.model.lanes.len());
         let stuck = |lane: &&Lane| matches!(lane.state, State::Waiting | State::Held);
-        assert_eq!(
-            self.desk.stuck().count(),
-            self.model.lanes.iter().filter(stuck).count()
-        );
+        assert_eq!(self.desk.stuck().count(), self.model.lanes.iter().filter(stuck).count());
         for lane in &self.model.lanes {
-            let Some(view) = self.desk.lane(LaneId(lane.id)) else {
-                panic!("no lane {lane:?}")
-            };
+            let Some(view) = self.desk.lane(LaneId(lane.id)) else { panic!("no lane {lane:?}") };
             let queued: Vec<usize> = view.queued().map(|entry| entry.item().number).collect();
-            assert_eq!(
-                queued,
-                lane.queue.iter().map(|it| it.number).collect::<Vec<_>>()
-            );
+            assert_eq!(queued, lane.queue.iter().map(|it| it.number).collect::<Vec<_>>());
             match (view.standing(), &lane.state) {
                 (Standing::Ready, State::Ready) | (Standing::Lettering(_), State::Lettering(_)) => {
                 }
@@ -434,16 +368,8 @@ impl World {
         self.step(Op::Limit(2));
         for _ in 0..20 * (self.watcher.records.len() + 1) {
             while self.dispatch() {}
-            self.step(Op::ConcludeAll {
-                which: 0,
-                kind: 0,
-                random: 1,
-            });
-            self.step(Op::Letter {
-                which: 0,
-                written: true,
-                random: 1,
-            });
+            self.step(Op::ConcludeAll { which: 0, kind: 0, random: 1 });
+            self.step(Op::Letter { which: 0, written: true, random: 1 });
             if self.out.is_empty() && self.letters.is_empty() && self.desk.ready() == 0 {
                 let Some(wake) = self.desk.next_wake() else {
                     break;
@@ -453,21 +379,10 @@ impl World {
             }
         }
         if self.desk.counts().held > 0 {
-            self.step(Op::GiveUp {
-                partitions: (0..PARTITIONS).collect(),
-            });
+            self.step(Op::GiveUp { partitions: (0..PARTITIONS).collect() });
         }
-        assert_eq!(
-            self.desk.counts(),
-            Counts::default(),
-            "nothing is left behind"
-        );
-        assert!(
-            self.watcher
-                .records
-                .iter()
-                .all(|(_, fate)| *fate == Fate::Gone)
-        );
+        assert_eq!(self.desk.counts(), Counts::default(), "nothing is left behind");
+        assert!(self.watcher.records.iter().all(|(_, fate)| *fate == Fate::Gone));
         assert!(self.desk.leaving.is_empty());
     }
 }

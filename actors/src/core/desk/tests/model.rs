@@ -49,16 +49,7 @@ impl Model {
     pub(super) fn new(policy: RetryPolicy, limit: usize, batch: Batch) -> Self {
         let (sending, lanes, ready) = (0, Vec::new(), Vec::new());
         let (given_up, told) = (BTreeSet::new(), Vec::new());
-        Self {
-            policy,
-            batch,
-            limit,
-            sending,
-            lanes,
-            ready,
-            given_up,
-            told,
-        }
+        Self { policy, batch, limit, sending, lanes, ready, given_up, told }
     }
 
     fn lane(&mut self, id: u64) -> &mut Lane {
@@ -73,11 +64,7 @@ impl Model {
             return false;
         }
         if self.lanes.iter().all(|lane| lane.id != rec.lane) {
-            self.lanes.push(Lane {
-                id: rec.lane,
-                queue: Vec::new(),
-                state: State::Ready,
-            });
+            self.lanes.push(Lane { id: rec.lane, queue: Vec::new(), state: State::Ready });
             self.ready.push(rec.lane);
         }
         self.lane(rec.lane).queue.push(Queued {
@@ -134,10 +121,7 @@ impl Model {
                 }
             }
         }
-        assert_eq!(
-            parts.iter().map(|(_, part)| part.len()).sum::<usize>(),
-            numbers.len()
-        );
+        assert_eq!(parts.iter().map(|(_, part)| part.len()).sum::<usize>(), numbers.len());
         parts
     }
 
@@ -192,10 +176,7 @@ impl Model {
         let was_parked = entry.since.is_some() && entry.next == Next::Park;
         let first = entry.since.unwrap_or(now);
         (entry.next, entry.until) =
-            match self
-                .policy
-                .decide(entry.attempts, outcome.unwrap_or(&missing), random)
-            {
+            match self.policy.decide(entry.attempts, outcome.unwrap_or(&missing), random) {
                 Verdict::Settle => {
                     self.told.push(Told::Settled(number, 0, false));
                     return None;
@@ -208,12 +189,8 @@ impl Model {
                 Verdict::Wait { wait, parked } => {
                     entry = self.unless_given_up(entry)?;
                     let parking = u8::from(parked) + u8::from(parked && was_parked);
-                    self.told
-                        .push(Told::Retry(number, entry.attempts, wait, parking));
-                    (
-                        if parked { Next::Park } else { Next::Send },
-                        now.after(wait),
-                    )
+                    self.told.push(Told::Retry(number, entry.attempts, wait, parking));
+                    (if parked { Next::Park } else { Next::Send }, now.after(wait))
                 }
                 Verdict::Stop => {
                     entry = self.unless_given_up(entry)?;
@@ -260,9 +237,7 @@ impl Model {
             State::Lettering(entry) if entry.number == number => Some((lane.id, entry.clone())),
             _ => None,
         });
-        let Some((id, mut entry)) = found else {
-            panic!("no letter {number}")
-        };
+        let Some((id, mut entry)) = found else { panic!("no letter {number}") };
         let mut back = Vec::new();
         if written {
             self.told.push(Told::Settled(number, 1, true));
@@ -280,11 +255,7 @@ impl Model {
     }
 
     pub(super) fn wake(&mut self, now: Moment) {
-        let mut due: Vec<_> = self
-            .waits()
-            .into_iter()
-            .filter(|(until, _)| *until <= now)
-            .collect();
+        let mut due: Vec<_> = self.waits().into_iter().filter(|(until, _)| *until <= now).collect();
         due.sort_unstable();
         for (_, id) in due {
             self.open(id, now);
@@ -293,10 +264,7 @@ impl Model {
 
     /// Waiting lanes and when they are due.
     pub(super) fn waits(&self) -> Vec<(Moment, u64)> {
-        let waiting = self
-            .lanes
-            .iter()
-            .filter(|lane| matches!(lane.state, State::Waiting));
+        let waiting = self.lanes.iter().filter(|lane| matches!(lane.state, State::Waiting));
         waiting.map(|lane| (lane.queue[0].until, lane.id)).collect()
     }
 
@@ -307,8 +275,7 @@ impl Model {
             let head = lane.queue.first().map(|entry| entry.number);
             let gone = |entry: &Queued| epochs.contains(&entry.epoch);
             let returned = lane.queue.iter().filter(|entry| gone(entry));
-            self.told
-                .extend(returned.map(|entry| Told::Returned(entry.number)));
+            self.told.extend(returned.map(|entry| Told::Returned(entry.number)));
             lane.queue.retain(|entry| !gone(entry));
             let stuck = matches!(lane.state, State::Waiting | State::Held);
             if stuck && lane.queue.first().map(|entry| entry.number) != head {
@@ -322,8 +289,7 @@ impl Model {
             !lane.queue.is_empty() || matches!(lane.state, State::Sending(_) | State::Lettering(_))
         });
         let lanes = &self.lanes;
-        self.ready
-            .retain(|id| lanes.iter().any(|lane| lane.id == *id));
+        self.ready.retain(|id| lanes.iter().any(|lane| lane.id == *id));
     }
 
     /// Of an epoch that was given up, all that is still here; of another, what is under way.
@@ -335,21 +301,13 @@ impl Model {
                 State::Lettering(entry) => count(std::slice::from_ref(entry)),
                 _ => 0,
             };
-            closed
-                + if self.given_up.contains(&epoch) {
-                    count(&lane.queue)
-                } else {
-                    0
-                }
+            closed + if self.given_up.contains(&epoch) { count(&lane.queue) } else { 0 }
         };
         self.lanes.iter().map(of_lane).sum()
     }
 
     pub(super) fn counts(&self) -> Counts {
-        let mut counts = Counts {
-            lanes: self.lanes.len(),
-            ..Counts::default()
-        };
+        let mut counts = Counts { lanes: self.lanes.len(), ..Counts::default() };
         for lane in &self.lanes {
             counts.queued += lane.queue.len();
             match &lane.state {

@@ -1,0 +1,200 @@
+//! The handle of a pipeline: plain, cloneable, from any thread. It asks no actor for what it tells.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::assignment::Room;
+use crate::config::PipelineConfig;
+use crate::error::PipelineError;
+use crate::message::{Queued, Stop};
+use crate::stats::{ArbiterStats, PartitionStatus, Stats, Totals};
+use crate::wiring::Wiring;
+
+/// What a pipeline is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum State {
+    /// Its parts are being made, or it waits to join the group.
+    Starting,
+    /// It delivers.
+    Running,
+    /// It was told to rest; it stays in the group.
+    Paused,
+    /// It finishes what is under way and leaves.
+    Draining,
+    /// It has ended as it was told to.
+    Stopped,
+    /// It has ended for a reason of its own, which [`Handle::wait`] tells.
+    Failed,
+}
+
+impl State {
+    const ALL: [Self; 6] = [
+        Self::Starting,
+        Self::Running,
+        Self::Paused,
+        Self::Draining,
+        Self::Stopped,
+        Self::Failed,
+    ];
+}
+
+/// A pipeline at one moment.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Its name.
+    pub name: String,
+    /// What it is doing.
+    pub state: State,
+    /// Whether it has partitions, or the group has told it that there are none for it.
+    pub joined: bool,
+    /// How many partitions it has.
+    pub partitions_assigned: usize,
+    /// What it has done and holds.
+    pub totals: Totals,
+    /// Its partitions, as of the last commit interval.
+    pub partitions: Vec<PartitionStatus>,
+}
+
+/// What the handles and the pipeline share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    name: String,
+    drain_deadline: Duration,
+    state: AtomicU8,
+    stats: Arc<Stats>,
+    arbiters: Vec<Arc<ArbiterStats>>,
+    room: Arc<Room>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: &PipelineConfig, wiring: &Wiring) -> Self {
+        Self {
+            name: config.name.clone(),
+            drain_deadline: config.drain_deadline,
+            state: AtomicU8::new(State::Starting as u8),
+            stats: Arc::clone(wiring.stats()),
+            arbiters: wiring.arbiters().to_vec(),
+            room: Arc::clone(wiring.room()),
+        }
+    }
+
+    pub(crate) fn set_state(&self, state: State) {
+        self.state.store(state as u8, Ordering::SeqCst);
+    }
+
+    pub(crate) fn state(&self) -> State {
+        let state = State::ALL[usize::from(self.state.load(Ordering::SeqCst))];
+        if state == State::Starting && self.stats.joined() { State::Running } else { state }
+    }
+
+    fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        self.stats.add_to(&mut totals);
+        for arbiter in &self.arbiters {
+            arbiter.add_to(&mut totals);
+        }
+        let held = self.room.usage();
+        totals.held_records = held.records;
+        totals.held_bytes = held.bytes;
+        totals
+    }
+}
+
+/// What a handle asks for.
+#[derive(Debug)]
+pub(crate) enum Control {
+    Pause(bool),
+    Resize(usize),
+    Stop(Stop),
+}
+
+/// Leads a pipeline, from any thread. Clones lead the same one; when the last is dropped the
+/// pipeline stops as by [`stop`](Self::stop).
+#[must_use = "a pipeline without a handle stops"]
+#[derive(Clone, Debug)]
+pub struct Handle {
+    shared: Arc<Shared>,
+    control: mpsc::UnboundedSender<Control>,
+    ended: watch::Receiver<Option<Result<(), PipelineError>>>,
+}
+
+impl Handle {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        control: mpsc::UnboundedSender<Control>,
+        ended: watch::Receiver<Option<Result<(), PipelineError>>>,
+    ) -> Self {
+        Self { shared, control, ended }
+    }
+
+    /// How the pipeline is doing. Asks no actor and waits for nothing.
+    pub fn status(&self) -> Status {
+        Status {
+            name: self.shared.name.clone(),
+            state: self.shared.state(),
+            joined: self.shared.stats.joined(),
+            partitions_assigned: self.shared.stats.partitions(),
+            totals: self.shared.totals(),
+            partitions: self.shared.stats.standings(),
+        }
+    }
+
+    /// Takes in nothing and sends nothing new until [`resume`](Self::resume); requests under way
+    /// finish, and the pipeline stays in its group.
+    pub fn pause(&self) {
+        self.send(Control::Pause(true));
+    }
+
+    /// Goes on after a pause.
+    pub fn resume(&self) {
+        self.send(Control::Pause(false));
+    }
+
+    /// Has the pool hold this many senders, over all arbiters, from now on: at least one an
+    /// arbiter. Requests under way are not disturbed.
+    pub fn resize(&self, senders: usize) {
+        self.send(Control::Resize(senders));
+    }
+
+    /// Delivers what has been taken in, then stops. What is still held at the drain deadline is let
+    /// go and sent again later.
+    pub fn drain(&self) {
+        self.stop_with(Queued::Deliver, self.shared.drain_deadline);
+    }
+
+    /// Finishes requests under way, commits, leaves the group and stops. Requests still under way
+    /// at the drain deadline are cancelled. A second call cancels them at once.
+    pub fn stop(&self) {
+        self.stop_with(Queued::LetGo, self.shared.drain_deadline);
+    }
+
+    /// Stops with a deadline of its own for requests under way; zero cancels them.
+    pub fn stop_within(&self, deadline: Duration) {
+        self.stop_with(Queued::LetGo, deadline);
+    }
+
+    /// Waits until the pipeline has ended.
+    ///
+    /// # Errors
+    /// Why it ended, if not because it was told to.
+    pub async fn wait(&self) -> Result<(), PipelineError> {
+        let mut ended = self.ended.clone();
+        match ended.wait_for(Option::is_some).await {
+            Ok(end) => end.clone().unwrap_or(Ok(())),
+            Err(_) => Err(PipelineError::Died { part: "the pipeline's thread" }),
+        }
+    }
+
+    fn stop_with(&self, queued: Queued, deadline: Duration) {
+        self.send(Control::Stop(Stop { queued, deadline }));
+    }
+
+    fn send(&self, control: Control) {
+        // A pipeline that has ended needs no leading; `wait` says how it ended.
+        let _ = self.control.send(control);
+    }
+}
