@@ -1,1 +1,61 @@
-fn main() {}
+//! Keyway: delivers Kafka records to HTTP endpoints, in order per key, in parallel across keys.
+//!
+//! This file picks the command; each command turns what it was given into settings once, runs, and
+//! says with which code the process ends.
+
+mod api;
+mod cli;
+mod commands;
+mod demo;
+mod logging;
+mod run;
+mod settings;
+mod signals;
+mod stats_line;
+mod wiring;
+
+use std::io;
+use std::process::ExitCode;
+
+use cli::{Command, exit};
+use settings::{Problems, Sources};
+
+fn main() -> ExitCode {
+    let cli = match cli::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    ExitCode::from(match cli.command {
+        Command::Run(flags) => with(settings::load(&sources(flags.given())), run::run),
+        Command::Check(args) => {
+            let settings = settings::load(&sources(args.pipeline.given()));
+            with(settings, |settings| commands::check::run(&settings, args.connect))
+        }
+        Command::Offsets(flags) => {
+            let groups = settings::load_groups(&sources(flags.given()));
+            with(groups, |(_, groups)| commands::offsets::run(&groups))
+        }
+        Command::Demo(args) => demo::run(&args),
+        Command::Completions { shell } => match cli::completions(shell, &mut io::stdout()) {
+            Ok(()) => exit::CLEAN,
+            Err(_) => exit::FAILED,
+        },
+    })
+}
+
+fn sources(flags: settings::Flags) -> Sources {
+    Sources::of_process(flags)
+}
+
+/// Goes on with what was loaded, or says what is wrong with it.
+fn with<T>(loaded: Result<T, Problems>, go_on: impl FnOnce(T) -> u8) -> u8 {
+    match loaded {
+        Ok(loaded) => go_on(loaded),
+        Err(problems) => {
+            for line in problems.lines() {
+                eprintln!("keyway: {line}");
+            }
+            exit::CONFIGURATION
+        }
+    }
+}

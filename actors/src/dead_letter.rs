@@ -17,7 +17,7 @@ use crate::core::desk::Letter;
 use crate::core::outcome::{Failure, FailureKind};
 use crate::ending::{Failures, Watch};
 use crate::error::PipelineError;
-use crate::kafka::config::producer;
+use crate::kafka::config::{producer, refusal};
 use crate::kafka::context::log_librdkafka;
 use crate::message::{DeadLetter, DeadLettered, Shutdown};
 use crate::record::Record;
@@ -79,7 +79,7 @@ impl DeadLetterActor {
         let context = Letters { log: log.clone(), answers };
         let producer =
             ThreadedProducer::from_config_and_context(&producer(config, &letters.kafka), context)
-                .map_err(|error| PipelineError::KafkaConfig(format!("dead_letter: {error}")))?;
+                .map_err(|error| PipelineError::KafkaConfig(format!("dead_letter: {}", refusal(&error))))?;
         let actor = Self {
             producer,
             topic: letters.topic.clone(),

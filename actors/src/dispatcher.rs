@@ -10,13 +10,14 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant, SystemTime};
 
 use actix::{Addr, Recipient, WeakRecipient};
-use slog::{Logger, info, warn};
+use slog::{Logger, debug, warn};
 use smallvec::SmallVec;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::core::desk::{Desk, Effect, Outcomes, Parking};
 use crate::core::lanes::{Batch as BatchLimit, Delivery, Standing};
@@ -25,9 +26,11 @@ use crate::core::retry::RetryPolicy;
 use crate::core::{Epoch, Moment};
 use crate::ending::Failures;
 use crate::error::PipelineError;
+use crate::kafka::bell::Bell;
 use crate::message::{Batch, DeadLetter, DeadLettered, Queued, Release, SettledBatch, Which};
 use crate::offsets::OffsetActor;
 use crate::record::{Record, Settlement};
+use crate::sink::ConnectionCounts;
 use crate::stats::ArbiterStats;
 
 /// Settled records go to the ledger when there are so many …
@@ -57,9 +60,20 @@ pub(crate) struct Dispatcher {
     armed: Option<Moment>,
     ticker: Option<Waker>,
     gauges_due: Option<Moment>,
+    intake: Intake,
     /// The router's intake, when it rests because enough lanes are ready.
-    intake: Option<Waker>,
+    resting: Option<Waker>,
+    /// The pipeline stops: nothing is taken in any more.
+    closed: bool,
     stats: Arc<ArbiterStats>,
+}
+
+/// Where records come from.
+pub(crate) struct Intake {
+    pub(crate) records: mpsc::Receiver<Batch>,
+    /// Set when the poll thread waits for room here.
+    pub(crate) hungry: Arc<AtomicBool>,
+    pub(crate) bell: Arc<Bell>,
 }
 
 /// What a sender has in hand.
@@ -77,6 +91,9 @@ struct Outgoing {
     settled_due: Option<Moment>,
     flush_records: usize,
     flush_bytes: u64,
+    /// The wall clock's time at the moment zero, in milliseconds; set anew at each beat, so that a
+    /// record's age costs no clock of its own.
+    epoch_millis: u64,
     offsets: Addr<OffsetActor>,
     letters: Option<Recipient<DeadLetter>>,
     reply: Option<WeakRecipient<DeadLettered>>,
@@ -99,7 +116,7 @@ pub(crate) struct Parts {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(parts: Parts) -> Self {
+    pub(crate) fn new(parts: Parts, intake: Intake) -> Self {
         let (records, bytes) = parts.share;
         let out = Outgoing {
             settled: Vec::new(),
@@ -109,6 +126,7 @@ impl Dispatcher {
             // small buffer they must not wait for many of their kind.
             flush_records: usize::try_from(records / 16).unwrap_or(usize::MAX).clamp(1, FLUSH_RECORDS),
             flush_bytes: bytes / 16,
+            epoch_millis: wall_clock_at(Duration::ZERO),
             offsets: parts.offsets,
             letters: parts.letters,
             reply: None,
@@ -129,7 +147,9 @@ impl Dispatcher {
             armed: None,
             ticker: None,
             gauges_due: None,
-            intake: None,
+            intake,
+            resting: None,
+            closed: false,
             stats: parts.stats,
         }
     }
@@ -143,6 +163,22 @@ impl Dispatcher {
         Moment(self.started.elapsed())
     }
 
+    /// Shows that the arbiter makes progress; to be called each
+    /// [`BEAT`](crate::pulse::BEAT).
+    pub(crate) fn beat(&mut self, connections: Option<ConnectionCounts>) {
+        self.stats.pulse.beat();
+        self.out.epoch_millis = wall_clock_at(self.now().0);
+        if let Some(counts) = connections {
+            self.stats.set_connections(counts);
+        }
+    }
+
+    /// The arbiter ends.
+    pub(crate) fn end(&mut self, connections: Option<ConnectionCounts>) {
+        self.beat(connections);
+        self.stats.pulse.end();
+    }
+
     /// Registers a new sender, which is idle.
     pub(crate) fn add_sender(&mut self) -> usize {
         self.senders.push(SenderSlot::default());
@@ -152,24 +188,32 @@ impl Dispatcher {
 
     pub(crate) fn accept(&mut self, batch: Batch) {
         for record in batch {
-            if let Err(late) = self.desk.accept(record) {
+            if self.closed || self.desk.accept(record).is_err() {
                 self.stats.returned.add(1);
-                drop(late);
             }
         }
         self.gauges_changed();
+        self.finish_releases();
+    }
+
+    /// The next batch, while more records are wanted.
+    pub(crate) fn poll_intake(&mut self, context: &mut Context<'_>) -> Poll<Option<Batch>> {
+        if !self.is_hungry() {
+            self.resting = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        let polled = self.intake.records.poll_recv(context);
+        if polled.is_ready() && self.intake.hungry.swap(false, Ordering::SeqCst) {
+            self.intake.bell.ring();
+        }
+        polled
     }
 
     /// Whether more records are wanted: while not enough lanes are ready to keep every sender busy
     /// until the next batch. Holding more ahead only costs cache; lanes that are not ready (hot
     /// keys, retries) do not count, so they never keep others from coming in.
-    pub(crate) fn is_hungry(&self) -> bool {
+    fn is_hungry(&self) -> bool {
         self.desk.ready() < self.limit * 2
-    }
-
-    /// Has the intake woken when there is need of it.
-    pub(crate) fn rest_intake(&mut self, waker: Waker) {
-        self.intake = Some(waker);
     }
 
     /// A delivery for an idle sender, if there is both.
@@ -182,8 +226,8 @@ impl Dispatcher {
 
     fn next(&mut self, sender: usize) -> Option<Delivery<Record>> {
         let delivery = self.desk.dispatch();
-        if self.intake.is_some() && self.desk.ready() <= self.limit
-            && let Some(intake) = self.intake.take()
+        if self.desk.ready() <= self.limit
+            && let Some(intake) = self.resting.take()
         {
             intake.wake();
         }
@@ -196,7 +240,6 @@ impl Dispatcher {
                 slot.epochs.push(epoch);
             }
         }
-        slot.since = Some(Instant::now());
         self.stats.in_flight.set(self.desk.sending());
         Some(delivery)
     }
@@ -257,10 +300,12 @@ impl Dispatcher {
         next
     }
 
-    /// Lets a sender be told to drop what it has in hand.
-    pub(crate) fn cancellable(&mut self, sender: usize) -> oneshot::Receiver<()> {
+    /// An attempt begins: it can be told to drop what it has in hand.
+    pub(crate) fn begin(&mut self, sender: usize) -> oneshot::Receiver<()> {
         let (cancel, cancelled) = oneshot::channel();
-        self.senders[sender].cancel = Some(cancel);
+        let slot = &mut self.senders[sender];
+        slot.cancel = Some(cancel);
+        slot.since = Some(Instant::now());
         cancelled
     }
 
@@ -278,6 +323,7 @@ impl Dispatcher {
     /// Begins to let go of stays; the reply goes out when nothing of them is left.
     pub(crate) fn release(&mut self, release: Release) {
         if release.queued == Queued::LetGo {
+            self.closed |= matches!(release.which, Which::All);
             self.give_up(&release.which);
         }
         self.releases.push(release);
@@ -286,6 +332,7 @@ impl Dispatcher {
 
     /// The deadline has passed: what is under way is cancelled.
     pub(crate) fn cancel(&mut self, which: &Which) {
+        self.closed |= matches!(which, Which::All);
         self.give_up(which);
         for slot in &mut self.senders {
             let concerned = match which {
@@ -330,9 +377,10 @@ impl Dispatcher {
             return;
         }
         let desk = &self.desk;
-        let is_done = |release: &mut Release| match (&release.which, release.queued) {
-            (Which::All, _) => desk.sending() == 0 && desk.lanes().next().is_none(),
-            (Which::Some(epochs), _) => desk.under_way(epochs) == 0,
+        let nothing_comes = self.closed || self.intake.records.is_empty();
+        let is_done = |release: &mut Release| match &release.which {
+            Which::All => nothing_comes && desk.sending() == 0 && desk.lanes().next().is_none(),
+            Which::Some(epochs) => desk.under_way(epochs) == 0,
         };
         let done: Vec<_> = self.releases.extract_if(.., is_done).collect();
         if !done.is_empty() {
@@ -404,14 +452,9 @@ impl Dispatcher {
 
     fn apply_limit(&mut self) {
         self.desk.set_limit(if self.paused { 0 } else { self.limit });
-        if let Some(intake) = self.intake.take() {
+        if let Some(intake) = self.resting.take() {
             intake.wake();
         }
-    }
-
-    /// Senders there are, idle or not.
-    pub(crate) fn senders(&self) -> usize {
-        self.senders.len()
     }
 }
 
@@ -421,7 +464,7 @@ impl Outgoing {
             Effect::Settled { item, how, failure } => {
                 self.stats.settled(how);
                 if let Some(failure) = failure {
-                    info!(self.log, "record settled without delivery"; "how" => ?how,
+                    debug!(self.log, "record settled without delivery"; "how" => ?how,
                         "record" => ?item, "reason" => %failure);
                 }
                 self.settle(item, now);
@@ -456,6 +499,10 @@ impl Outgoing {
     }
 
     fn settle(&mut self, record: Record, now: Moment) {
+        if let Some(timestamp) = record.timestamp().and_then(|it| u64::try_from(it).ok()) {
+            // A producer's clock that is ahead makes no negative latency.
+            self.stats.latency((self.epoch_millis + millis(now.0)).saturating_sub(timestamp));
+        }
         let settlement = record.into_settlement();
         self.settled_bytes += u64::from(settlement.bytes());
         self.settled.push(settlement);
@@ -488,6 +535,16 @@ impl Outgoing {
             self.offsets.do_send(SettledBatch(settled));
         }
     }
+}
+
+/// What the wall clock showed so long ago, in milliseconds since the Unix epoch.
+fn wall_clock_at(ago: Duration) -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    millis(now.saturating_sub(ago))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Random numbers for jitter: `splitmix64` (Steele, Lea and Flood, 2014), seeded by the system.

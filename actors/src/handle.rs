@@ -10,6 +10,7 @@ use crate::assignment::Room;
 use crate::config::PipelineConfig;
 use crate::error::PipelineError;
 use crate::message::{Queued, Stop};
+use crate::pulse::{Life, Part, Pulse};
 use crate::stats::{ArbiterStats, PartitionStatus, Stats, Totals};
 use crate::wiring::Wiring;
 
@@ -51,12 +52,19 @@ pub struct Status {
     pub state: State,
     /// Whether it has partitions, or the group has told it that there are none for it.
     pub joined: bool,
+    /// Whether the group's coordinator is out of reach, as of the last five seconds. What was taken
+    /// in is delivered all the same, and committed later.
+    pub cut_off: bool,
     /// How many partitions it has.
     pub partitions_assigned: usize,
     /// What it has done and holds.
     pub totals: Totals,
     /// Its partitions, as of the last commit interval.
     pub partitions: Vec<PartitionStatus>,
+    /// When each of its threads last showed that it makes progress. Empty once it has ended.
+    pub lives: Vec<Life>,
+    /// Why it ended, if for a reason of its own.
+    pub failure: Option<PipelineError>,
 }
 
 /// What the handles and the pipeline share.
@@ -82,6 +90,12 @@ impl Shared {
         }
     }
 
+    /// The group is left.
+    pub(crate) fn leave(&self) {
+        self.stats.set_joined(false);
+        self.stats.set_partitions(0);
+    }
+
     pub(crate) fn set_state(&self, state: State) {
         self.state.store(state as u8, Ordering::SeqCst);
     }
@@ -91,16 +105,47 @@ impl Shared {
         if state == State::Starting && self.stats.joined() { State::Running } else { state }
     }
 
+    /// The counters at one moment: they are read until two readings in a row agree, or, where
+    /// there is never a pause between two records, often enough.
     fn totals(&self) -> Totals {
+        const TRIES: usize = 16;
+        let mut totals = self.read_totals();
+        for _ in 0..TRIES {
+            let again = self.read_totals();
+            if again == totals {
+                break;
+            }
+            totals = again;
+        }
+        totals
+    }
+
+    fn read_totals(&self) -> Totals {
         let mut totals = Totals::default();
-        self.stats.add_to(&mut totals);
         for arbiter in &self.arbiters {
             arbiter.add_to(&mut totals);
         }
+        self.stats.add_to(&mut totals);
+        // What is settled keeps its share of the buffer until the ledger has it, but is not held.
+        let settled = totals.delivered + totals.dead_lettered + totals.dropped;
+        let settling = settled.saturating_sub(self.stats.entered.get());
         let held = self.room.usage();
-        totals.held_records = held.records;
+        totals.held_records = held.records.saturating_sub(settling);
         totals.held_bytes = held.bytes;
         totals
+    }
+
+    fn lives(&self) -> Vec<Life> {
+        if matches!(self.state(), State::Stopped | State::Failed) {
+            return Vec::new();
+        }
+        let life = |part, pulse: &Pulse| Some(Life { part, silence: pulse.silence()? });
+        let arbiters = self.arbiters.iter().enumerate();
+        [(Part::PollThread, &self.stats.poll_thread), (Part::Coordinator, &self.stats.coordinator)]
+            .into_iter()
+            .chain(arbiters.map(|(index, arbiter)| (Part::Arbiter(index), &arbiter.pulse)))
+            .filter_map(|(part, pulse)| life(part, pulse))
+            .collect()
     }
 }
 
@@ -137,9 +182,12 @@ impl Handle {
             name: self.shared.name.clone(),
             state: self.shared.state(),
             joined: self.shared.stats.joined(),
+            cut_off: self.shared.stats.cut_off(),
             partitions_assigned: self.shared.stats.partitions(),
             totals: self.shared.totals(),
             partitions: self.shared.stats.standings(),
+            lives: self.shared.lives(),
+            failure: self.ended.borrow().as_ref().and_then(|ended| ended.clone().err()),
         }
     }
 

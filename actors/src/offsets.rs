@@ -22,6 +22,7 @@ use crate::kafka::commands::Commands;
 use crate::message::{
     Closed, Command, CommitAnswered, CommitEntry, CommitNow, Opened, SettledBatch, Shutdown,
 };
+use crate::pulse::BEAT;
 use crate::record::Settlement;
 use crate::stats::{PartitionStatus, Stats};
 
@@ -259,6 +260,7 @@ impl Actor for OffsetActor {
 
     fn started(&mut self, context: &mut Context<Self>) {
         context.run_interval(self.interval, |actor, _| actor.tick());
+        context.run_interval(BEAT, |actor, _| actor.stats.coordinator.beat());
     }
 }
 
@@ -280,6 +282,7 @@ impl Handler<Closed> for OffsetActor {
             self.book.close(epoch);
             self.stays.remove(&epoch);
         }
+        self.publish(Instant::now());
     }
 }
 
@@ -288,6 +291,9 @@ impl Handler<SettledBatch> for OffsetActor {
 
     fn handle(&mut self, batch: SettledBatch, _: &mut Context<Self>) {
         self.settle(&batch.0);
+        let count = batch.0.len() as u64;
+        drop(batch);
+        self.stats.entered.add(count);
     }
 }
 
@@ -331,6 +337,8 @@ impl Handler<Shutdown> for OffsetActor {
 
     fn handle(&mut self, _: Shutdown, context: &mut Context<Self>) {
         use actix::ActorContext as _;
+        self.stats.coordinator.end();
+        self.publish(Instant::now());
         self.watch.relieve();
         context.stop();
     }

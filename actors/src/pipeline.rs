@@ -120,6 +120,7 @@ impl Main {
                 }
             }
         });
+        self.shared.leave();
         self.shared.set_state(if result.is_ok() { State::Stopped } else { State::Failed });
         let _ = end.send(Some(result));
     }

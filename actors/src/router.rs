@@ -7,22 +7,19 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Poll};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, StreamHandler};
 use actix_rt::time::{Instant, Sleep, sleep_until};
 use futures_util::Stream;
 use std::future::Future;
-use tokio::sync::mpsc;
 
-use crate::dispatcher::{Dispatcher, Parts, Shared};
+use crate::dispatcher::{Dispatcher, Intake, Parts, Shared};
 use crate::ending::{Failures, Watch};
-use crate::kafka::bell::Bell;
 use crate::message::{
     Batch, Cancel, DeadLettered, Deliver, Release, Resize, SetPaused, Shutdown,
 };
+use crate::pulse::BEAT;
 use crate::sender::SenderActor;
 use crate::sink::Sink;
 
@@ -32,17 +29,8 @@ pub struct RouterActor<S: Sink> {
     dispatcher: Shared,
     senders: Vec<Addr<SenderActor<S>>>,
     wanted: usize,
-    intake: Option<Intake>,
     failures: Failures,
     watch: Watch,
-}
-
-/// Where records come from.
-pub(crate) struct Intake {
-    pub(crate) records: mpsc::Receiver<Batch>,
-    /// Set when the poll thread waits for room here.
-    pub(crate) hungry: Arc<AtomicBool>,
-    pub(crate) bell: Arc<Bell>,
 }
 
 impl<S: Sink> RouterActor<S> {
@@ -51,9 +39,8 @@ impl<S: Sink> RouterActor<S> {
         Self {
             sink: Rc::new(sink),
             wanted: parts.senders,
-            dispatcher: Rc::new(Dispatcher::new(parts).into()),
+            dispatcher: Rc::new(Dispatcher::new(parts, intake).into()),
             senders: Vec::new(),
-            intake: Some(intake),
             watch: failures.watch("a RouterActor"),
             failures,
         }
@@ -66,6 +53,10 @@ impl<S: Sink> RouterActor<S> {
             let Some((sender, delivery)) = next else { return };
             self.senders[sender].do_send(Deliver(delivery));
         }
+    }
+
+    fn beat(&self) {
+        self.dispatcher.borrow_mut().beat(self.sink.connections());
     }
 
     fn grow(&mut self) {
@@ -85,10 +76,9 @@ impl<S: Sink> Actor for RouterActor<S> {
         let reply = context.address().downgrade().recipient();
         self.dispatcher.borrow_mut().reply_to(reply);
         self.grow();
-        if let Some(intake) = self.intake.take() {
-            let dispatcher = Rc::clone(&self.dispatcher);
-            context.add_stream(Gate { intake, dispatcher });
-        }
+        self.beat();
+        context.run_interval(BEAT, |router, _| router.beat());
+        context.add_stream(Gate(Rc::clone(&self.dispatcher)));
         context.add_stream(Ticker { dispatcher: Rc::clone(&self.dispatcher), sleep: None });
     }
 }
@@ -96,27 +86,13 @@ impl<S: Sink> Actor for RouterActor<S> {
 /// The intake, open while more lanes are wanted.
 ///
 /// `Context::wait` would do for closing it, and would freeze the outcomes too.
-struct Gate {
-    intake: Intake,
-    dispatcher: Shared,
-}
+struct Gate(Shared);
 
 impl Stream for Gate {
     type Item = Batch;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Option<Batch>> {
-        {
-            let mut dispatcher = self.dispatcher.borrow_mut();
-            if !dispatcher.is_hungry() {
-                dispatcher.rest_intake(context.waker().clone());
-                return Poll::Pending;
-            }
-        }
-        let polled = self.intake.records.poll_recv(context);
-        if polled.is_ready() && self.intake.hungry.swap(false, Ordering::SeqCst) {
-            self.intake.bell.ring();
-        }
-        polled
+    fn poll_next(self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Option<Batch>> {
+        self.0.borrow_mut().poll_intake(context)
     }
 }
 
@@ -215,6 +191,7 @@ impl<S: Sink> Handler<Shutdown> for RouterActor<S> {
         for sender in &self.senders {
             sender.do_send(Shutdown);
         }
+        self.dispatcher.borrow_mut().end(self.sink.connections());
         self.watch.relieve();
         context.stop();
     }

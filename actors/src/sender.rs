@@ -54,7 +54,7 @@ async fn work<S: Sink>(
     mut delivery: Delivery<Record>,
 ) {
     for turn in 1_u32.. {
-        let cancelled = dispatcher.borrow_mut().cancellable(index);
+        let cancelled = dispatcher.borrow_mut().begin(index);
         let outcomes = {
             let attempt = std::pin::pin!(sink.deliver(&delivery));
             match future::select(attempt, cancelled).await {

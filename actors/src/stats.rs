@@ -11,6 +11,8 @@ use crate::core::Offset;
 use crate::core::intake::Rest;
 use crate::core::lanes::Counts;
 use crate::core::outcome::{FailureKind, Settled};
+use crate::pulse::Pulse;
+use crate::sink::ConnectionCounts;
 
 /// Upper bounds of the buckets of `request_duration_seconds`, in microseconds.
 pub const DURATION_BUCKETS: [u64; 14] = [
@@ -18,14 +20,22 @@ pub const DURATION_BUCKETS: [u64; 14] = [
     2_500_000, 5_000_000, 10_000_000,
 ];
 
+/// Upper bounds of the buckets of `record_latency_seconds`, in milliseconds. They reach further
+/// than those of a request: a record may have waited in its topic for hours.
+pub const LATENCY_BUCKETS: [u64; 16] = [
+    5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 900_000,
+    3_600_000,
+];
+
 /// A counter with one writer.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    /// Not a read-modify-write: there is one writer.
+    /// Not a read-modify-write: there is one writer. Whoever sees the new value also sees what was
+    /// counted before it, so that nobody reads of a record as settled and not as received.
     pub(crate) fn add(&self, n: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Release);
     }
 
     pub(crate) fn set(&self, n: usize) {
@@ -33,7 +43,7 @@ impl Counter {
     }
 
     pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::Acquire)
     }
 }
 
@@ -50,10 +60,16 @@ pub(crate) struct Stats {
     pub(crate) assigned: Counter,
     pub(crate) commits_ok: Counter,
     pub(crate) commits_failed: Counter,
+    /// Settlements that the OffsetActor has entered, or found stale.
+    pub(crate) entered: Counter,
     /// Outcomes of stays that had ended: delivered, but not to be committed by us.
     pub(crate) stale: Counter,
+    pub(crate) poll_thread: Pulse,
+    pub(crate) coordinator: Pulse,
     partitions: AtomicUsize,
     joined: AtomicBool,
+    /// The group's coordinator is out of reach, as of librdkafka's latest statistics.
+    cut_off: AtomicBool,
     standings: Mutex<Vec<PartitionStatus>>,
 }
 
@@ -99,6 +115,14 @@ impl Stats {
         self.joined.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn set_cut_off(&self, cut_off: bool) {
+        self.cut_off.store(cut_off, Ordering::Relaxed);
+    }
+
+    pub(crate) fn cut_off(&self) -> bool {
+        self.cut_off.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn set_partitions(&self, count: usize) {
         self.partitions.store(count, Ordering::Relaxed);
     }
@@ -127,6 +151,11 @@ pub(crate) struct ArbiterStats {
     retries: [Counter; RETRY_REASONS.len()],
     durations: [Counter; DURATION_BUCKETS.len() + 1],
     duration_micros: Counter,
+    latencies: [Counter; LATENCY_BUCKETS.len() + 1],
+    latency_millis: Counter,
+    /// Connections opened and reused, plus one: 0 says that the sink has none to tell of.
+    connections: [Counter; 2],
+    pub(crate) pulse: Pulse,
     pub(crate) in_flight: Counter,
     lanes: Counter,
     ready: Counter,
@@ -152,6 +181,27 @@ impl ArbiterStats {
         let bucket = DURATION_BUCKETS.partition_point(|&bound| bound < micros);
         self.durations[bucket].add(1);
         self.duration_micros.add(micros);
+    }
+
+    /// A record was settled so many milliseconds after its timestamp.
+    pub(crate) fn latency(&self, millis: u64) {
+        let bucket = LATENCY_BUCKETS.partition_point(|&bound| bound < millis);
+        self.latencies[bucket].add(1);
+        self.latency_millis.add(millis);
+    }
+
+    pub(crate) fn set_connections(&self, counts: ConnectionCounts) {
+        for (counter, count) in self.connections.iter().zip([counts.opened, counts.reused]) {
+            counter.0.store(count + 1, Ordering::Relaxed);
+        }
+    }
+
+    fn connections(&self) -> Option<ConnectionCounts> {
+        let [opened, reused] = &self.connections;
+        Some(ConnectionCounts {
+            opened: opened.get().checked_sub(1)?,
+            reused: reused.get().checked_sub(1)?,
+        })
     }
 
     pub(crate) fn retry(&self, kind: FailureKind) {
@@ -187,10 +237,17 @@ impl ArbiterStats {
         totals.lanes_ready += self.ready.get();
         totals.lanes_waiting += self.waiting.get();
         totals.lanes_parked += self.parked.get();
-        totals.duration_micros += self.duration_micros.get();
+        totals.duration_micros = totals.duration_micros.wrapping_add(self.duration_micros.get());
         add(&mut totals.requests, &self.requests);
         add(&mut totals.retries, &self.retries);
         add(&mut totals.durations, &self.durations);
+        totals.latency_millis = totals.latency_millis.wrapping_add(self.latency_millis.get());
+        add(&mut totals.latencies, &self.latencies);
+        if let Some(counts) = self.connections() {
+            let all = totals.connections.get_or_insert_default();
+            all.opened += counts.opened;
+            all.reused += counts.reused;
+        }
     }
 }
 
@@ -226,9 +283,11 @@ pub struct Totals {
     pub dropped: u64,
     /// Records let go unsettled, with their partition or at the stop.
     pub returned: u64,
-    /// Records held now.
+    /// Records held now, counted one by one: what [`unsettled`](Self::unsettled) says by the other
+    /// counters. While records move the two differ for a moment.
     pub held_records: u64,
-    /// Bytes held now, with what it costs to keep them.
+    /// Bytes of the buffer in use now, with what it costs to keep a record; those of a settled
+    /// record are given back when the ledger has it.
     pub held_bytes: u64,
     /// Deliveries under way now.
     pub in_flight: u64,
@@ -248,6 +307,16 @@ pub struct Totals {
     pub durations: [u64; DURATION_BUCKETS.len() + 1],
     /// The sum of all attempts' durations, in microseconds.
     pub duration_micros: u64,
+    /// Settled records by the time from their timestamp to their settlement, by
+    /// [`LATENCY_BUCKETS`] (not cumulated), and those beyond the last. Records without a timestamp
+    /// are not among them.
+    pub latencies: [u64; LATENCY_BUCKETS.len() + 1],
+    /// The sum of these times, in milliseconds. It begins anew at 0 past `u64::MAX`, as counters
+    /// may: a topic whose timestamps are all 0 gets there after ten million records.
+    pub latency_millis: u64,
+    /// How the sinks came by their connections, as of the last second; none for sinks that have
+    /// no connections to tell of.
+    pub connections: Option<ConnectionCounts>,
     /// Commits that the broker acknowledged.
     pub commits_ok: u64,
     /// Commits that failed; what they held was committed later, or by another member's redelivery.
@@ -264,11 +333,21 @@ pub struct Totals {
     pub stale: u64,
 }
 
+impl Totals {
+    /// Records taken in that are neither settled nor let go: what is left of
+    /// `received = delivered + dead-lettered + dropped + returned + held`.
+    pub fn unsettled(&self) -> u64 {
+        let gone = self.delivered + self.dead_lettered + self.dropped + self.returned;
+        self.received.saturating_sub(gone)
+    }
+}
+
 impl Stats {
+    /// To be called after the arbiters' own: what they settled was received before.
     pub(crate) fn add_to(&self, totals: &mut Totals) {
+        totals.returned += self.returned.get();
         totals.received += self.received.get();
         totals.skipped += self.skipped.get();
-        totals.returned += self.returned.get();
         totals.commits_ok += self.commits_ok.get();
         totals.commits_failed += self.commits_failed.get();
         totals.rebalances_assigned += self.assigned.get();
@@ -276,5 +355,68 @@ impl Stats {
         totals.rebalances_lost += self.lost.get();
         totals.metadata_ignored += self.metadata_ignored.get();
         totals.stale += self.stale.get();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn totals(stats: &ArbiterStats) -> Totals {
+        let mut totals = Totals::default();
+        stats.add_to(&mut totals);
+        totals
+    }
+
+    #[test]
+    fn a_latency_is_in_the_first_bucket_that_is_not_shorter() {
+        let stats = ArbiterStats::default();
+        for millis in [0, 5, 6, 3_600_000, 3_600_001] {
+            stats.latency(millis);
+        }
+        let totals = totals(&stats);
+        assert_eq!((totals.latencies[0], totals.latencies[1]), (2, 1));
+        assert_eq!((totals.latencies[15], totals.latencies[16]), (1, 1));
+        assert_eq!(totals.latencies.iter().sum::<u64>(), 5);
+        assert_eq!(totals.latency_millis, 7_200_012);
+    }
+
+    #[test]
+    fn connections_are_told_of_once_a_sink_did() {
+        let (with, without) = (ArbiterStats::default(), ArbiterStats::default());
+        assert_eq!(totals(&with).connections, None);
+        with.set_connections(ConnectionCounts::default());
+        assert_eq!(totals(&with).connections, Some(ConnectionCounts::default()));
+        let counts = ConnectionCounts { opened: 3, reused: 40 };
+        with.set_connections(counts);
+        let mut both = totals(&with);
+        without.add_to(&mut both);
+        assert_eq!(both.connections, Some(counts));
+        with.add_to(&mut both);
+        assert_eq!(both.connections, Some(ConnectionCounts { opened: 6, reused: 80 }));
+    }
+
+    #[test]
+    fn a_sum_that_is_full_begins_anew() {
+        let (one, two) = (ArbiterStats::default(), ArbiterStats::default());
+        one.latency(u64::MAX);
+        two.latency(2);
+        let mut both = totals(&one);
+        two.add_to(&mut both);
+        assert_eq!(both.latency_millis, 1);
+    }
+
+    #[test]
+    fn what_is_left_of_the_records_is_unsettled() {
+        let totals = Totals {
+            received: 100,
+            delivered: 50,
+            dead_lettered: 20,
+            dropped: 10,
+            returned: 5,
+            skipped: 1000,
+            ..Totals::default()
+        };
+        assert_eq!(totals.unsettled(), 15);
     }
 }

@@ -17,7 +17,7 @@ use crate::assignment::Room;
 use crate::config::{PipelineConfig, share};
 use crate::consumer::{ConsumerActor, RouterPort};
 use crate::dead_letter::DeadLetterActor;
-use crate::dispatcher::Parts;
+use crate::dispatcher::{Intake, Parts};
 use crate::ending::Failures;
 use crate::error::PipelineError;
 use crate::kafka::bell::Bell;
@@ -29,7 +29,7 @@ use crate::kafka::outbox::RouterLink;
 use crate::kafka::poller::{self, Neighbours, Poller, Subscription};
 use crate::message::{Command, DeadLetter};
 use crate::offsets::OffsetActor;
-use crate::router::{Intake, RouterActor};
+use crate::router::RouterActor;
 use crate::sink::{Sink, SinkContext};
 use crate::stats::{ArbiterStats, Stats};
 
@@ -195,9 +195,9 @@ impl Wiring {
         );
         let mut consumer = BaseConsumer::from_config_and_context(
             &config::consumer(&self.config),
-            Context::new(self.log.clone()),
+            Context::new(Arc::clone(&self.stats), self.log.clone()),
         )
-        .map_err(|error| PipelineError::KafkaConfig(error.to_string()))?;
+        .map_err(|error| PipelineError::KafkaConfig(config::refusal(&error)))?;
         let bell = Arc::clone(&self.bell);
         consumer.set_nonempty_callback(move || bell.main_ready());
         let subscription = Subscription::of(&self.config);

@@ -120,7 +120,7 @@ impl Intake {
     pub fn wakes(&self, partitions: u64, total: Usage, mine: Usage, position: Position) -> bool {
         let enough = |limit: u64, total: u64, mine: u64| {
             let room = self.room(partitions, limit, total, mine);
-            room > 0 && (mine == 0 || room >= (mine + room) / 8)
+            room > 0 && (mine == 0 || room >= mine.saturating_add(room) / 8)
         };
         self.span_room(mine.records, position) > 0
             && enough(self.records, total.records, mine.records)
@@ -145,7 +145,7 @@ impl Intake {
         if partitions <= 1 {
             return free;
         }
-        free.min((SHARE * free).saturating_sub(mine))
+        free.min(free.saturating_mul(SHARE).saturating_sub(mine))
     }
 
     /// How many more consecutive offsets fit for sure.

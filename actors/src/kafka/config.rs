@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
 
 use crate::config::PipelineConfig;
 
@@ -40,7 +41,9 @@ pub(crate) fn consumer(config: &PipelineConfig) -> ClientConfig {
         .set("queued.min.messages", PREFETCH_RECORDS.to_string())
         // New partitions are found within this time; 300 s otherwise.
         .set("topic.metadata.refresh.interval.ms", "10000")
-        .set("socket.keepalive.enable", "true");
+        .set("socket.keepalive.enable", "true")
+        // They tell whether the coordinator is in reach; nothing else does while nothing flows.
+        .set("statistics.interval.ms", "5000");
     let new_protocol =
         config.kafka.get("group.protocol").is_some_and(|protocol| protocol == "consumer");
     if !new_protocol {
@@ -67,7 +70,7 @@ pub(crate) fn producer(config: &PipelineConfig, own: &BTreeMap<String, String>) 
             client.set(name, value);
         }
     }
-    client.set("linger.ms", "5").set("compression.type", "lz4");
+    client.set("queue.buffering.max.ms", "5").set("compression.codec", "lz4");
     apply(&mut client, own);
     client
         .set("enable.idempotence", "true")
@@ -87,6 +90,25 @@ pub(crate) fn admin(kafka: &BTreeMap<String, String>) -> ClientConfig {
         }
     }
     client.set_log_level(RDKafkaLogLevel::Error);
+    client
+}
+
+/// What librdkafka says of a configuration that it refuses, without the value, which may be secret.
+pub(crate) fn refusal(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, reason, property, _) => format!("{property}: {reason}"),
+        error => error.to_string(),
+    }
+}
+
+/// A client that asks about a group without joining it.
+pub(crate) fn group(kafka: &BTreeMap<String, String>, group_id: &str) -> ClientConfig {
+    let mut client = admin(kafka);
+    // It decides where a log ends: before the records of an open transaction, or after.
+    if let Some(isolation) = kafka.get("isolation.level") {
+        client.set("isolation.level", isolation);
+    }
+    client.set("group.id", group_id).set("enable.auto.commit", "false");
     client
 }
 
@@ -136,6 +158,17 @@ mod tests {
         assert_eq!(client.get("auto.offset.reset"), Some("latest"));
         assert_eq!(client.get("enable.auto.commit"), Some("false"));
         assert_eq!(client.get("group.id"), Some("g"));
+    }
+
+    #[test]
+    fn a_refused_value_is_not_shown() {
+        let mut client = consumer(&config(&[]));
+        let Err(error) = client.set("max.poll.interval.ms", "hunter2").create_native_config() else {
+            panic!("librdkafka takes any value");
+        };
+        let refusal = refusal(&error);
+        assert!(refusal.contains("max.poll.interval.ms"), "{refusal}");
+        assert!(!refusal.replace("Invalid value", "").contains("hunter2"), "{refusal}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -13,6 +13,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use slog::{Logger, debug, error, info, warn};
 
 use crate::core;
+use crate::stats::Stats;
 
 /// A topic and a partition of it.
 pub(crate) type TopicPartition = (String, i32);
@@ -42,11 +43,25 @@ pub(crate) struct Context {
     log: Logger,
     notices: Mutex<VecDeque<Notice>>,
     closing: AtomicBool,
+    /// Statistics were served since the last look.
+    statistics: AtomicBool,
+    stats: Arc<Stats>,
 }
 
 impl Context {
-    pub(crate) fn new(log: Logger) -> Self {
-        Self { log, notices: Mutex::default(), closing: AtomicBool::new(false) }
+    pub(crate) fn new(stats: Arc<Stats>, log: Logger) -> Self {
+        Self {
+            log,
+            notices: Mutex::default(),
+            closing: AtomicBool::new(false),
+            statistics: AtomicBool::new(false),
+            stats,
+        }
+    }
+
+    /// Whether statistics were served since the last call.
+    pub(crate) fn took_statistics(&self) -> bool {
+        self.statistics.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn next(&self) -> Option<Notice> {
@@ -95,6 +110,23 @@ impl ClientContext for Context {
     fn error(&self, _error: KafkaError, _reason: &str) {
         // The same error comes out of the poll, where it is dealt with; librdkafka logs it too.
     }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.statistics.store(true, Ordering::Relaxed);
+        if let Some(state) = coordinator_state(statistics) {
+            self.stats.set_cut_off(state != b"up");
+        }
+    }
+}
+
+/// How librdkafka stands to the group's coordinator: `cgrp.state` in its statistics. They are not
+/// parsed: they grow with the partitions, and are wanted for this one word. No client or topic name
+/// can look like it, for their quotes would be escaped.
+fn coordinator_state(statistics: &[u8]) -> Option<&[u8]> {
+    const BEFORE: &[u8] = b"\"cgrp\": { \"state\": \"";
+    let start = statistics.windows(BEFORE.len()).rposition(|it| it == BEFORE)? + BEFORE.len();
+    let state = &statistics[start..];
+    Some(&state[..state.iter().position(|&byte| byte == b'"')?])
 }
 
 /// Passes a line of librdkafka's own log on.
@@ -123,6 +155,10 @@ impl ConsumerContext for Context {
         // An empty list has nothing to wait for, and holding it back holds the new owner back.
         if list.count() == 0 || self.closing.load(Ordering::SeqCst) {
             self.answer_at_once(consumer, code, list);
+            if list.count() == 0 && code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+                // A member for whom no partition is left has joined all the same.
+                self.stats.set_joined(true);
+            }
             return;
         }
         let partitions = partitions(list);
@@ -163,4 +199,21 @@ fn code(error: &KafkaError) -> RDKafkaErrorCode {
 
 fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
     list.elements().iter().map(|entry| (entry.topic().to_owned(), entry.partition())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_coordinators_state_is_found_among_the_statistics() {
+        let before = r#"{ "name": "x", "brokers":{ "b:1/0": { "state":"UP" } }, "topics":{ } "#;
+        let after = r#", "stateage": 1, "join_state": "steady", "rebalance_reason": "a b" } }"#;
+        for state in ["up", "wait-broker-transport"] {
+            let json = format!("{before}, \"cgrp\": {{ \"state\": \"{state}\"{after}");
+            assert_eq!(coordinator_state(json.as_bytes()), Some(state.as_bytes()));
+        }
+        assert_eq!(coordinator_state(before.as_bytes()), None);
+        assert_eq!(coordinator_state(b"\"cgrp\": { \"state\": \"u"), None);
+    }
 }

@@ -1,5 +1,6 @@
 //! Everything that talks to librdkafka: the poll thread, its configuration and its callbacks.
 
+pub mod admin;
 pub(crate) mod bell;
 pub(crate) mod commands;
 pub mod config;
@@ -11,3 +12,5 @@ pub(crate) mod outbox;
 mod partition;
 pub(crate) mod poller;
 mod trouble;
+
+pub use native::mock_groups_form_at_once;

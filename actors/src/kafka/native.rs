@@ -1,17 +1,19 @@
-//! The three things that rdkafka's safe interface does not offer: taking records from a partition's
-//! queue in batches, committing with the answer coming through the poll, and reading commit
-//! metadata that is not UTF-8.
+//! The things that rdkafka's safe interface does not offer: taking records from a partition's queue
+//! in batches, committing with the answer coming through the poll, reading commit metadata that is
+//! not UTF-8, where a log ends without asking, and a mock cluster whose groups form at once.
 //!
 //! The only module of Keyway with `unsafe` in it. Each block says why it holds.
 
 use std::ffi::{CString, c_void};
+use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::Arc;
 
-use rdkafka::TopicPartitionList;
+use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{ClientContext, TopicPartitionList};
 use rdkafka_sys as sys;
 
 use super::bell::Bell;
@@ -264,12 +266,12 @@ pub(crate) fn metadata(list: &TopicPartitionList) -> Vec<Vec<u8>> {
     }
 }
 
-/// Where the log of a partition ends, as the last fetch said. Asks nobody.
-pub(crate) fn log_end(
+/// Where the log of a partition begins and ends, as the last fetch said. Asks nobody.
+pub(crate) fn log_bounds(
     consumer: &BaseConsumer<Context>,
     topic: &str,
     partition: i32,
-) -> Option<Offset> {
+) -> Option<Range<Offset>> {
     let topic = CString::new(topic).ok()?;
     let (mut low, mut high) = (-1, -1);
     // SAFETY: the client is alive, the topic is a nul-terminated string, and both results have a
@@ -283,5 +285,22 @@ pub(crate) fn log_end(
             &raw mut high,
         )
     };
-    (found == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+    (found == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0)
+        .then_some(low..high)
+}
+
+/// Lets consumer groups of the mock cluster of `client` (made with `test.mock.num.brokers`) form
+/// without a delay: their first member otherwise waits for 3 s for others. For demonstrations and
+/// tests. Says whether the client has a mock cluster at all.
+pub fn mock_groups_form_at_once<C: ClientContext>(client: &Client<C>) -> bool {
+    // SAFETY: the client is alive while it is borrowed. Its mock cluster, if it has one, lives as
+    // long; null, which says that there is none, is not used. The call stores a number, under the
+    // cluster's own lock.
+    unsafe {
+        let cluster = sys::rd_kafka_handle_mock_cluster(client.native_ptr());
+        if !cluster.is_null() {
+            sys::rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0);
+        }
+        !cluster.is_null()
+    }
 }

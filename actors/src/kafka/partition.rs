@@ -1,6 +1,7 @@
 //! One partition on the poll thread: its queue, what of it is to be delivered, and how much.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -32,6 +33,8 @@ struct Stay {
     stash: VecDeque<Record>,
     /// The average charge of a record lately, in bytes.
     average: u64,
+    /// Nothing was fetched yet.
+    fresh: bool,
 }
 
 /// What a slice came to.
@@ -45,6 +48,8 @@ pub(crate) struct Slice {
     pub(crate) skipped: u64,
     /// Stays that ended because the log went back, each with the one that follows.
     pub(crate) rewound: Vec<(Arc<Assignment>, Arc<Assignment>)>,
+    /// Where the stay was to begin, and the later offset at which it did.
+    pub(crate) gap: Option<Range<Offset>>,
     /// The last thing that librdkafka refused.
     pub(crate) error: Option<RDKafkaErrorCode>,
     taken: Taken,
@@ -73,7 +78,7 @@ impl Partition {
             }
             Start::Unknown => Cursor::default(),
         };
-        let stay = Stay { assignment, cursor, lanes, stash: VecDeque::new(), average: 1024 };
+        let stay = Stay { assignment, cursor, lanes, stash: VecDeque::new(), average: 1024, fresh: true };
         Self { draining: false, queue, stay }
     }
 
@@ -135,6 +140,7 @@ impl Stay {
     }
 
     fn fetched(&mut self, fetched: &Fetched<'_>, slice: &mut Slice, world: &mut impl World) {
+        self.notice_gap(fetched, slice);
         match fetched {
             Fetched::Message(message) => self.message(message, slice, world),
             Fetched::End(offset) => {
@@ -146,6 +152,18 @@ impl Stay {
             }
             Fetched::Error(code) => slice.error = Some(*code),
         }
+    }
+
+    /// Notes where a stay begins later than it was to.
+    fn notice_gap(&mut self, fetched: &Fetched<'_>, slice: &mut Slice) {
+        let begins = match fetched {
+            Fetched::Message(message) => message.offset(),
+            Fetched::End(offset) => *offset,
+            Fetched::Error(_) => return,
+        };
+        let fresh = std::mem::take(&mut self.fresh);
+        let wanted = self.cursor.next().filter(|&wanted| fresh && wanted < begins);
+        slice.gap = slice.gap.take().or(wanted.map(|wanted| wanted..begins));
     }
 
     fn message(&mut self, message: &MessageView<'_>, slice: &mut Slice, world: &mut impl World) {

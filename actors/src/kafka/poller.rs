@@ -8,6 +8,7 @@
 mod group;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ use super::trouble::{Trouble, Troubles};
 use crate::assignment::{Assignment, Room};
 use crate::config::PipelineConfig;
 use crate::consumer::ConsumerActor;
-use crate::core::Epoch;
+use crate::core::{Epoch, Offset};
 use crate::core::intake::{Admission, Rest};
 use crate::core::ledger::Start;
 use crate::error::PipelineError;
@@ -174,6 +175,7 @@ impl Poller {
             }
         }
         loop {
+            self.stats.poll_thread.beat();
             let full = self.outboxes.are_full();
             let rung = self.bell.wait(self.patience(full));
             self.note(rung);
@@ -264,7 +266,8 @@ impl Poller {
         loop {
             let noted = !self.consumer.context().is_empty();
             match self.consumer.poll(Duration::ZERO) {
-                // A rebalance or a commit's answer that was served also reads as `None`.
+                // Statistics, a rebalance or a commit's answer that was served read as `None` too.
+                None if self.consumer.context().took_statistics() => {}
                 None if noted || self.consumer.context().is_empty() => return Ok(()),
                 None => {}
                 Some(Ok(_)) => {
@@ -294,10 +297,10 @@ impl Poller {
     fn look_at_log_ends(&self) {
         for partition in self.partitions.values() {
             let assignment = partition.assignment();
-            if let Some(end) =
-                native::log_end(&self.consumer, assignment.topic(), assignment.partition())
+            if let Some(bounds) =
+                native::log_bounds(&self.consumer, assignment.topic(), assignment.partition())
             {
-                assignment.set_log_end(end);
+                assignment.set_log_end(bounds.end);
             }
         }
     }
@@ -348,11 +351,29 @@ impl Poller {
             self.offsets.do_send(Closed(vec![old.epoch()]));
             self.offsets.do_send(Opened { assignment: new, start: Start::Unknown });
         }
+        if let Some(gap) = &slice.gap {
+            self.report_gap(slot, gap);
+        }
         self.outboxes.flush();
         if !slice.empty {
             self.ready.push_back(slot);
         }
         slice.error.map_or(Ok(()), |code| self.trouble(&KafkaError::MessageConsumption(code)))
+    }
+
+    /// A stay begins later than the committed offset: compaction, transaction markers, or records
+    /// that the topic's retention removed before they were delivered. Only the last is a loss.
+    fn report_gap(&self, slot: usize, gap: &Range<Offset>) {
+        let Some(partition) = self.partitions.get(&slot) else { return };
+        let assignment = partition.assignment();
+        let start = native::log_bounds(&self.consumer, assignment.topic(), assignment.partition())
+            .map_or(gap.start, |bounds| bounds.start);
+        if start > gap.start {
+            warn!(self.log, "records were removed from the topic before they were delivered; raise \
+                its retention, or deliver faster"; "topic" => assignment.topic(),
+                "partition" => assignment.partition(), "from" => gap.start,
+                "to" => start.min(gap.end));
+        }
     }
 
     /// Lets go of what was taken in and is not with a router yet.
@@ -372,6 +393,7 @@ impl Drop for Poller {
     /// Leaves the group whatever happened: a consumer whose rebalances nobody answers would hang
     /// in its drop, and one that is not dropped would keep its partitions from everybody.
     fn drop(&mut self) {
+        self.stats.poll_thread.end();
         self.answer_everything();
     }
 }

@@ -23,6 +23,21 @@ pub trait Sink: 'static {
     /// cancelled (its partition left and the revoke deadline passed, or the pipeline was stopped
     /// at once); the record is then sent again later. A panic in it ends the pipeline.
     fn deliver(&self, delivery: &Delivery<Record>) -> impl Future<Output = Outcomes>;
+
+    /// How it came by its connections since it was made, for the metrics; asked about once a
+    /// second. None where there is nothing to tell.
+    fn connections(&self) -> Option<ConnectionCounts> {
+        None
+    }
+}
+
+/// How a sink came by its connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionCounts {
+    /// Connections opened.
+    pub opened: u64,
+    /// Requests sent on a connection that had carried another before.
+    pub reused: u64,
 }
 
 /// Makes the sink of each arbiter, on that arbiter.

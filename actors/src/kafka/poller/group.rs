@@ -119,6 +119,7 @@ impl Poller {
                 "partitions" => describe(partitions));
             self.offsets.do_send(Closed(epochs.clone()));
             self.consumer_actor.do_send(Lost(epochs.clone()));
+            self.stats.set_joined(false);
             return self.give_up(&epochs);
         }
         info!(self.log, "partitions are asked back: draining"; "partitions" => describe(partitions));

@@ -121,7 +121,7 @@ impl Dialer {
 pub async fn probe(settings: &HttpSettings) -> Result<(), ConnectError> {
     let dialer = Dialer::new(settings)?;
     match timeout(dialer.timeout, dialer.dial()).await {
-        Ok(dialed) => dialed.map(drop),
+        Ok(connected) => connected.map(drop),
         Err(_) => Err(ConnectError::Timeout(dialer.timeout)),
     }
 }

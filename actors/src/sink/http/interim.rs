@@ -67,7 +67,8 @@ impl InterimFilter {
 
     /// Whether bytes just read can stay where they are: they begin a final response.
     pub(super) fn admits(&mut self, read: &[u8]) -> bool {
-        let status = if self.held.is_empty() && self.state == State::Start { status_of(read) } else { None };
+        let status =
+            if self.held.is_empty() && self.state == State::Start { status_of(read) } else { None };
         let admitted = status.is_some_and(|status| !is_interim(status));
         if admitted {
             self.status = status;
@@ -83,7 +84,8 @@ impl InterimFilter {
             match self.state {
                 State::Pass => return Ok(()),
                 State::Start => {
-                    let blank = self.held.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+                    let blank =
+                        self.held.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
                     self.held.advance(blank);
                     if self.held.len() < STATUS_END {
                         return Ok(());
@@ -209,7 +211,9 @@ mod tests {
 
     #[test]
     fn what_is_no_response_is_left_to_the_client() {
-        for garbage in [&b"SSH-2.0-OpenSSH_9.9\r\n"[..], b"x", b"HTTP/1.1 1x0 Y\r\n\r\n", b"HTTP/2 100"] {
+        for garbage in
+            [&b"SSH-2.0-OpenSSH_9.9\r\n"[..], b"x", b"HTTP/1.1 1x0 Y\r\n\r\n", b"HTTP/2 100"]
+        {
             assert_eq!(seen(&[garbage]), (garbage.to_vec(), None));
         }
     }

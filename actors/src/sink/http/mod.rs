@@ -17,7 +17,7 @@ use self::connect::Dialer;
 use self::request::Requests;
 use self::response::{Limits, conclude, failed};
 use self::stream::{HttpStream, Wires};
-use super::{Sink, SinkContext, SinkError, SinkFactory};
+use super::{ConnectionCounts, Sink, SinkContext, SinkError, SinkFactory};
 use crate::core::desk::Outcomes;
 use crate::core::lanes::Delivery;
 use crate::core::outcome::Outcome;
@@ -53,22 +53,7 @@ pub struct HttpSink {
     wires: Rc<Wires>,
 }
 
-/// How a sink came by its connections since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ConnectionCounts {
-    /// Connections opened.
-    pub opened: u64,
-    /// Requests sent on a connection that had carried another before.
-    pub reused: u64,
-}
-
 impl HttpSink {
-    /// How it came by its connections so far.
-    pub fn connections(&self) -> ConnectionCounts {
-        let (opened, reused) = self.wires.counts();
-        ConnectionCounts { opened, reused }
-    }
-
     /// Makes one attempt; `attempt` counts from 1.
     ///
     /// Dropped before its end, it closes the connection that it used.
@@ -107,6 +92,10 @@ impl Sink for HttpSink {
         }
         outcomes.into()
     }
+
+    fn connections(&self) -> Option<ConnectionCounts> {
+        Some(self.wires.counts())
+    }
 }
 
 impl SinkFactory for HttpSettings {
@@ -122,6 +111,10 @@ impl SinkFactory for HttpSettings {
         let limits = Limits { answer: self.timeout, connect: self.connect_timeout };
         Ok(HttpSink { requests, limits, wires })
     }
+
+    fn describe(&self) -> Option<String> {
+        Some(self.shown_url())
+    }
 }
 
 /// The client of an arbiter, which has room for a connection a sender: with less, a request would
@@ -132,8 +125,8 @@ fn client(settings: &HttpSettings, senders: usize, wires: &Rc<Wires>) -> Result<
     let connect = fn_service(move |info: ConnectInfo<Uri>| {
         let (dialer, wires) = (dialer.clone(), Rc::clone(&wires));
         async move {
-            let dialed = dialer.dial().await;
-            let io = dialed.map_err(|error| TcpConnectError::Io(std::io::Error::other(error)))?;
+            let failed = |error| TcpConnectError::Io(std::io::Error::other(error));
+            let io = dialer.dial().await.map_err(failed)?;
             Ok(Connection::new(info.request().clone(), HttpStream::new(io, wires)))
         }
     });

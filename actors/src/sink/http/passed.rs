@@ -75,7 +75,9 @@ fn is_traceparent(value: &[u8]) -> bool {
     let (version, trace, parent, flags) = (&head[..2], &head[3..35], &head[36..52], &head[53..]);
     let more_is_fine = match more {
         [] => true,
-        [b'-', tail @ ..] => version != b"00" && tail.len() <= 200 && tail.iter().all(u8::is_ascii_graphic),
+        [b'-', tail @ ..] => {
+            version != b"00" && tail.len() <= 200 && tail.iter().all(u8::is_ascii_graphic)
+        }
         _ => false,
     };
     [head[2], head[35], head[52]] == *b"---"
@@ -95,7 +97,7 @@ mod tests {
     fn passed(headers: &[(&str, &[u8])]) -> HeaderMap {
         let mut builder = Record::builder("t", 0, 0);
         for (name, value) in headers {
-            builder = builder.header(name, value);
+            builder = builder.header(name, *value);
         }
         let mut map = HeaderMap::new();
         Passed::of(&builder.build()).put_into(&mut map);
@@ -109,22 +111,42 @@ mod tests {
 
     #[test]
     fn a_content_type_is_passed_on_and_the_last_one_counts() {
-        assert_eq!(content_type(b" text/csv; header=present ").unwrap(), "text/csv; header=present");
-        let map = passed(&[("content-type", b"a/b"), ("CONTENT-TYPE", b"c/d"), ("x-content-type", b"e/f")]);
+        assert_eq!(
+            content_type(b" text/csv; header=present ").unwrap(),
+            "text/csv; header=present"
+        );
+        let map = passed(&[
+            ("content-type", b"a/b"),
+            ("CONTENT-TYPE", b"c/d"),
+            ("x-content-type", b"e/f"),
+        ]);
         assert_eq!(map.get("content-type").unwrap(), "c/d");
         assert_eq!(map.len(), 1);
     }
 
     #[test]
     fn a_content_type_that_is_no_header_value_is_left_out() {
-        for value in [&b""[..], b"  ", b"a\r\nx: y", b"a\nb", b"a\0b", b"\xff\xfe", b"caf\xc3\xa9", &[b'a'; 257]] {
+        for value in [
+            &b""[..],
+            b"  ",
+            b"a\r\nx: y",
+            b"a\nb",
+            b"a\0b",
+            b"\xff\xfe",
+            b"caf\xc3\xa9",
+            &[b'a'; 257],
+        ] {
             assert_eq!(content_type(value), None, "{value:?}");
         }
     }
 
     #[test]
     fn trace_context_is_passed_on() {
-        let map = passed(&[("Traceparent", PARENT.as_bytes()), ("tracestate", b"a=1,b=2"), ("baggage", b"x=y")]);
+        let map = passed(&[
+            ("Traceparent", PARENT.as_bytes()),
+            ("tracestate", b"a=1,b=2"),
+            ("baggage", b"x=y"),
+        ]);
         assert_eq!(map.get("traceparent").unwrap(), PARENT);
         assert_eq!(map.get("tracestate").unwrap(), "a=1,b=2");
         assert_eq!(map.len(), 2);

@@ -99,7 +99,8 @@ impl Requests {
     fn freeze(&self, topic: &str, partition: i32) -> Result<Frozen, Failure> {
         let mut text = BytesMut::new();
         put_text(topic, &mut text);
-        let topic_value = HeaderValue::from_maybe_shared(text.split().freeze()).map_err(unsendable)?;
+        let topic_value =
+            HeaderValue::from_maybe_shared(text.split().freeze()).map_err(unsendable)?;
         put_text(&self.group, &mut text);
         text.put_u8(b':');
         text.put_slice(topic_value.as_bytes());
@@ -131,7 +132,11 @@ impl Frozen {
 }
 
 /// The headers that differ from record to record.
-fn varying(record: &Record, attempt: u32, idempotency: &[u8]) -> Result<HeaderMap, header::InvalidHeaderValue> {
+fn varying(
+    record: &Record,
+    attempt: u32,
+    idempotency: &[u8],
+) -> Result<HeaderMap, header::InvalidHeaderValue> {
     let key_size = record.key().map_or(0, <[u8]>::len).min(KEY_LIMIT);
     let mut text = BytesMut::with_capacity(idempotency.len() + 2 * DIGITS + key_size);
     text.put_slice(idempotency);

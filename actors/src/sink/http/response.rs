@@ -57,7 +57,8 @@ pub(super) async fn conclude<S: Chunks>(response: ClientResponse<S>) -> Conclude
 /// server that does not say otherwise closes, and about a body without a length, which ends with the
 /// connection: the client takes that for no body, and what comes of it for the next answer.
 fn is_reusable(version: Version, status: StatusCode, headers: &HeaderMap) -> bool {
-    let has_length = || headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
+    let has_length =
+        || headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
     version == Version::HTTP_11
         && (has_length() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED))
 }

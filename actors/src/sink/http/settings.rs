@@ -183,7 +183,11 @@ impl Target {
     /// The URL for the client. It always says `http`: the connections that it is given below do
     /// TLS themselves (see `connect`).
     pub(super) fn client_uri(&self) -> Option<Uri> {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.to_string() };
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.to_string()
+        };
         Uri::builder()
             .scheme(Scheme::HTTP)
             .authority(format!("{host}:{}", self.port))

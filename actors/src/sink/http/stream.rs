@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Ready};
 use tokio_rustls::client::TlsStream;
 
 use super::interim::InterimFilter;
+use crate::sink::ConnectionCounts;
 
 /// What carries the bytes.
 pub(super) enum Transport {
@@ -33,9 +34,8 @@ pub(super) struct Wires {
 }
 
 impl Wires {
-    /// Connections opened, and requests that went over one that had carried another before.
-    pub(super) fn counts(&self) -> (u64, u64) {
-        (self.opened.get(), self.reused.get())
+    pub(super) fn counts(&self) -> ConnectionCounts {
+        ConnectionCounts { opened: self.opened.get(), reused: self.reused.get() }
     }
 
     /// The connection that was read last. Asked by a request right after its poll returned a
@@ -225,6 +225,8 @@ impl ActixStream for HttpStream {
 
 impl fmt::Debug for HttpStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpStream").field("peer", &self.io.tcp().peer_addr()).finish()
+        f.debug_struct("HttpStream")
+            .field("peer", &self.io.tcp().peer_addr())
+            .finish_non_exhaustive()
     }
 }

@@ -7,7 +7,8 @@ use tokio::io::AsyncWriteExt;
 
 use super::server::read_request;
 use super::*;
-use crate::sink::http::{ConnectionCounts, probe};
+use crate::sink::http::probe;
+use crate::sink::{ConnectionCounts, Sink};
 
 /// How many connections a sink needs for five records in a row.
 async fn connections_for(answer: impl AsRef<[u8]>) -> usize {
@@ -38,12 +39,14 @@ async fn reuse_is_counted() {
     for _ in 0..5 {
         sink.attempt(&record(), 1).await;
     }
-    assert_eq!(sink.connections(), ConnectionCounts { opened: 1, reused: 4 });
+    assert_eq!(sink.connections(), Some(ConnectionCounts { opened: 1, reused: 4 }));
 }
 
 #[actix_rt::test]
 async fn bodies_are_drained_up_to_a_limit() {
-    let body = |size: usize| format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n{}", "x".repeat(size));
+    let body = |size: usize| {
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n{}", "x".repeat(size))
+    };
     assert_eq!(connections_for(body(60_000)).await, 1);
     let server = Server::start(move |_| Answer::Bytes(body(70_000).into()));
     let sink = sink(&server);
@@ -87,7 +90,8 @@ async fn a_body_without_a_length_is_not_the_next_answer() {
 
 #[actix_rt::test]
 async fn there_is_a_connection_for_each_sender() {
-    let server = Server::start(|_| Answer::Once { count: 150, bytes: b"HTTP/1.1 204 No\r\n\r\n".to_vec() });
+    let server =
+        Server::start(|_| Answer::Once { count: 150, bytes: b"HTTP/1.1 204 No\r\n\r\n".to_vec() });
     let sink = settings(&server).build(&context(150)).unwrap();
     let record = record();
     let outcomes = join_all((0..150).map(|_| sink.attempt(&record, 1))).await;
@@ -115,7 +119,8 @@ async fn a_dropped_attempt_closes_its_connection() {
 
 #[actix_rt::test]
 async fn a_connection_closed_by_the_server_while_idle_is_replaced() {
-    let server = Server::start(|_| Answer::Last(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec()));
+    let server =
+        Server::start(|_| Answer::Last(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec()));
     let sink = sink(&server);
     for _ in 0..5 {
         assert_eq!(sink.attempt(&record(), 1).await, Outcome::Delivered);

@@ -10,6 +10,7 @@ use crate::record::Record;
 use crate::sink::{SinkContext, SinkFactory};
 
 mod connections;
+mod deliveries;
 mod interim;
 mod outcomes;
 mod requests;

@@ -30,7 +30,11 @@ async fn what_may_pass_is_tried_again() {
         (601, "601"),
     ] {
         let (after, failure) = retried(outcome_of(answer(status)).await);
-        let expected = Failure { kind: FailureKind::Status(status), reason: reason.into(), response: "why".into() };
+        let expected = Failure {
+            kind: FailureKind::Status(status),
+            reason: reason.into(),
+            response: "why".into(),
+        };
         assert_eq!((after, failure), (None, expected));
     }
 }
@@ -47,14 +51,19 @@ async fn what_will_not_pass_is_rejected() {
         (499, "499"),
     ] {
         let failure = rejected(outcome_of(answer(status)).await);
-        let expected = Failure { kind: FailureKind::Status(status), reason: reason.into(), response: "why".into() };
+        let expected = Failure {
+            kind: FailureKind::Status(status),
+            reason: reason.into(),
+            response: "why".into(),
+        };
         assert_eq!(failure, expected);
     }
 }
 
 #[actix_rt::test]
 async fn a_server_that_changes_the_protocol_has_not_answered() {
-    let switching = "HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n";
+    let switching =
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n";
     let (_, failure) = retried(outcome_of(switching).await);
     assert_eq!(failure.kind, FailureKind::Status(101));
 }
@@ -63,7 +72,12 @@ async fn a_server_that_changes_the_protocol_has_not_answered() {
 async fn redirects_are_not_followed() {
     for status in [301, 302, 303, 307, 308] {
         let server = Server::start(move |_| {
-            Answer::Bytes(format!("HTTP/1.1 {status} Moved\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n").into())
+            Answer::Bytes(
+                format!(
+                    "HTTP/1.1 {status} Moved\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n"
+                )
+                .into(),
+            )
         });
         let failure = rejected(sink(&server).attempt(&record(), 1).await);
         assert_eq!(failure.kind, FailureKind::Status(status));
@@ -74,7 +88,8 @@ async fn redirects_are_not_followed() {
 #[actix_rt::test]
 async fn retry_after_is_heard_in_seconds_and_as_a_date() {
     let asked = async |status: u16, value: &str| {
-        let head = format!("HTTP/1.1 {status} No\r\nRetry-After: {value}\r\ncontent-length: 0\r\n\r\n");
+        let head =
+            format!("HTTP/1.1 {status} No\r\nRetry-After: {value}\r\ncontent-length: 0\r\n\r\n");
         retried(outcome_of(head).await).0
     };
     assert_eq!(asked(429, "7").await, Some(Duration::from_secs(7)));
@@ -88,9 +103,12 @@ async fn retry_after_is_heard_in_seconds_and_as_a_date() {
 #[actix_rt::test]
 async fn the_beginning_of_a_refusal_is_kept() {
     let long = "x".repeat(3000);
-    let failure = rejected(outcome_of(format!("HTTP/1.1 400 No\r\ncontent-length: 3000\r\n\r\n{long}")).await);
+    let failure = rejected(
+        outcome_of(format!("HTTP/1.1 400 No\r\ncontent-length: 3000\r\n\r\n{long}")).await,
+    );
     assert_eq!(failure.response, &long[..1024]);
-    let chunked = "HTTP/1.1 500 No\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n";
+    let chunked =
+        "HTTP/1.1 500 No\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n";
     assert_eq!(retried(outcome_of(chunked).await).1.response, "abc");
 }
 
@@ -105,7 +123,8 @@ async fn nothing_that_follows_a_2xx_takes_it_back() {
         "content-length: many\r\n\r\n",
         "bad header\r\n\r\n",
     ] {
-        let server = Server::start(move |_| Answer::Last(format!("HTTP/1.1 200 OK\r\n{rest}").into()));
+        let server =
+            Server::start(move |_| Answer::Last(format!("HTTP/1.1 200 OK\r\n{rest}").into()));
         let outcome = sink(&server).attempt(&record(), 1).await;
         assert_eq!(outcome, Outcome::Delivered, "{rest:?}");
     }
@@ -116,20 +135,29 @@ async fn a_2xx_with_an_oversized_head_is_a_delivery() {
     let many = "x: y\r\n".repeat(200);
     assert_eq!(outcome_of(format!("HTTP/1.1 200 OK\r\n{many}\r\n")).await, Outcome::Delivered);
     let large = "y".repeat(200_000);
-    assert_eq!(outcome_of(format!("HTTP/1.1 201 OK\r\nx: {large}\r\n\r\n")).await, Outcome::Delivered);
+    assert_eq!(
+        outcome_of(format!("HTTP/1.1 201 OK\r\nx: {large}\r\n\r\n")).await,
+        Outcome::Delivered
+    );
 }
 
 #[actix_rt::test]
 async fn a_body_that_does_not_end_does_not_change_the_outcome() {
-    let server = Server::start(|_| Answer::Stall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nand".to_vec()));
+    let server = Server::start(|_| {
+        Answer::Stall(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nand".to_vec())
+    });
     assert_eq!(sink(&server).attempt(&record(), 1).await, Outcome::Delivered);
-    let server = Server::start(|_| Answer::Stall(b"HTTP/1.1 503 No\r\ncontent-length: 9\r\n\r\nand".to_vec()));
+    let server = Server::start(|_| {
+        Answer::Stall(b"HTTP/1.1 503 No\r\ncontent-length: 9\r\n\r\nand".to_vec())
+    });
     assert_eq!(retried(sink(&server).attempt(&record(), 1).await).1.response, "and");
 }
 
 #[actix_rt::test]
 async fn a_status_without_a_body_is_not_waited_on() {
-    let server = Server::start(|_| Answer::Bytes(b"HTTP/1.1 304 Not Modified\r\ncontent-length: 500\r\n\r\n".to_vec()));
+    let server = Server::start(|_| {
+        Answer::Bytes(b"HTTP/1.1 304 Not Modified\r\ncontent-length: 500\r\n\r\n".to_vec())
+    });
     let attempt = tokio::time::timeout(super::super::response::DRAIN_TIME / 2, async {
         sink(&server).attempt(&record(), 1).await
     });
@@ -147,7 +175,11 @@ async fn a_refusal_that_is_no_http_is_a_refusal_all_the_same() {
 
 #[actix_rt::test]
 async fn what_is_no_http_is_tried_again() {
-    for garbage in ["SSH-2.0-OpenSSH_9.9 and more\r\n", "HTTP/1.1 abc Nothing\r\n\r\n", "\0\0\0\0\0\0\0\0\0\0\0\0\0"] {
+    for garbage in [
+        "SSH-2.0-OpenSSH_9.9 and more\r\n",
+        "HTTP/1.1 abc Nothing\r\n\r\n",
+        "\0\0\0\0\0\0\0\0\0\0\0\0\0",
+    ] {
         assert_retry(outcome_of(garbage).await, FailureKind::Disconnected, "no HTTP");
     }
 }
@@ -168,7 +200,7 @@ async fn a_connection_that_ends_before_the_answer_is_tried_again() {
 async fn a_connection_that_ends_before_the_request_is_tried_again() {
     let server = Server::raw(|stream, _| async move { drop(stream) });
     for value in [vec![1; 10], vec![1; 8 << 20]] {
-        let record = Record::builder("orders", 0, 0).value(&value).build();
+        let record = Record::builder("orders", 0, 0).value(value).build();
         let outcome = sink(&server).attempt(&record, 1).await;
         assert_retry(outcome, FailureKind::Disconnected, "connection lost before the answer");
     }
@@ -178,7 +210,8 @@ async fn a_connection_that_ends_before_the_request_is_tried_again() {
 async fn an_answer_before_the_end_of_the_request_is_heard() {
     let server = Server::raw(|mut stream, _| async move {
         stream.read_exact(&mut [0; 100]).await.unwrap();
-        let answer = b"HTTP/1.1 413 Payload Too Large\r\nconnection: close\r\ncontent-length: 3\r\n\r\nbig";
+        let answer =
+            b"HTTP/1.1 413 Payload Too Large\r\nconnection: close\r\ncontent-length: 3\r\n\r\nbig";
         stream.write_all(answer).await.unwrap();
     });
     let record = Record::builder("orders", 0, 0).value(vec![1; 8 << 20]).build();
@@ -199,13 +232,18 @@ async fn no_answer_is_a_timeout() {
 async fn nobody_there_is_tried_again() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let sink = HttpSettings::new(&format!("http://{unused}/")).unwrap().build(&context(1)).unwrap();
-    assert_retry(sink.attempt(&record(), 1).await, FailureKind::Connect, "connect: connection refused");
+    assert_retry(
+        sink.attempt(&record(), 1).await,
+        FailureKind::Connect,
+        "connect: connection refused",
+    );
 }
 
 #[actix_rt::test]
 async fn a_name_that_is_none_is_tried_again() {
     let settings = HttpSettings::new("http://nobody.invalid/hook?token=hush").unwrap();
-    let sink = settings.connect_timeout(Duration::from_secs(2)).unwrap().build(&context(1)).unwrap();
+    let sink =
+        settings.connect_timeout(Duration::from_secs(2)).unwrap().build(&context(1)).unwrap();
     let (_, failure) = retried(sink.attempt(&record(), 1).await);
     assert_eq!(failure.kind, FailureKind::Connect);
     assert!(failure.reason.starts_with("connect: "), "{failure}");

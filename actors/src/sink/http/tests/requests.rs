@@ -12,7 +12,11 @@ async fn request_of(record: &Record) -> Request {
 #[actix_rt::test]
 async fn a_request_says_what_and_from_where() {
     let server = Server::start(|_| Answer::ok());
-    let record = Record::builder("orders", 3, 42).key("user:17").value("{\"id\":1}").timestamp(1_700_000_000_123).build();
+    let record = Record::builder("orders", 3, 42)
+        .key("user:17")
+        .value("{\"id\":1}")
+        .timestamp(1_700_000_000_123)
+        .build();
     assert_eq!(sink(&server).attempt(&record, 1).await, Outcome::Delivered);
     let mut request = server.request();
     assert_eq!(request.line, "POST /orders HTTP/1.1");
@@ -74,12 +78,13 @@ async fn keys_of_any_bytes_arrive() {
         ("gr\u{fc}n".as_bytes(), "gr%C3%BCn"),
         (b"base64:AA==", "base64%3AAA=="),
     ] {
-        let request = request_of(&Record::builder("orders", 0, 0).key(key).value("x").build()).await;
+        let request =
+            request_of(&Record::builder("orders", 0, 0).key(key).value("x").build()).await;
         assert_eq!(request.header("keyway-key"), Some(sent));
         assert_eq!(request.header("x-evil"), None);
     }
     let long = vec![b'x'; 3 << 20];
-    let request = request_of(&Record::builder("orders", 0, 0).key(&long).value("x").build()).await;
+    let request = request_of(&Record::builder("orders", 0, 0).key(long).value("x").build()).await;
     assert!(request.header("keyway-key").unwrap().starts_with("sha256:"));
 }
 
@@ -88,7 +93,8 @@ async fn values_of_any_bytes_arrive() {
     let every_byte: Vec<u8> = (0..=255).collect();
     let large = every_byte.repeat(4096);
     for value in [every_byte, large] {
-        let request = request_of(&Record::builder("orders", 0, 0).value(&value).build()).await;
+        let request =
+            request_of(&Record::builder("orders", 0, 0).value(value.clone()).build()).await;
         assert!(request.body == value, "{} bytes became {}", value.len(), request.body.len());
         assert_eq!(request.header("content-length"), Some(&*value.len().to_string()));
     }
@@ -115,7 +121,8 @@ async fn a_records_content_type_counts_if_it_can_be_sent() {
         (b"\xff\xfe", "application/json"),
         (b"", "application/json"),
     ] {
-        let record = Record::builder("orders", 0, 0).value("x").header("Content-Type", given).build();
+        let record =
+            Record::builder("orders", 0, 0).value("x").header("Content-Type", given).build();
         let request = request_of(&record).await;
         assert_eq!(request.header("content-type"), Some(sent));
         assert_eq!(request.header("x-evil"), None);
@@ -159,7 +166,8 @@ async fn the_configured_content_type_and_group_are_sent() {
 async fn partitions_do_not_mix_however_many_there_are() {
     let server = Server::start(|_| Answer::ok());
     let sink = sink(&server);
-    let places: Vec<_> = (0..1500).chain(0..3).map(|partition| (format!("t{}", partition % 7), partition)).collect();
+    let places: Vec<_> =
+        (0..1500).chain(0..3).map(|partition| (format!("t{}", partition % 7), partition)).collect();
     for (topic, partition) in &places {
         let record = Record::builder(topic, *partition, 5).value("x").build();
         assert_eq!(sink.attempt(&record, 1).await, Outcome::Delivered);
@@ -167,6 +175,9 @@ async fn partitions_do_not_mix_however_many_there_are() {
     for (request, (topic, partition)) in server.requests().iter().zip(places) {
         assert_eq!(request.header("keyway-topic"), Some(&*topic));
         assert_eq!(request.header("keyway-partition"), Some(&*partition.to_string()));
-        assert_eq!(request.header("idempotency-key").unwrap(), format!("keyway:{topic}:{partition}:5"));
+        assert_eq!(
+            request.header("idempotency-key").unwrap(),
+            format!("keyway:{topic}:{partition}:5")
+        );
     }
 }

@@ -170,7 +170,9 @@ async fn serve(mut stream: TcpStream, seen: &Seen, answer: &impl Fn(&Request) ->
 }
 
 /// Reads a request; `None` when the client is gone.
-pub(super) async fn read_request(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Option<Request> {
+pub(super) async fn read_request(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) -> Option<Request> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);

@@ -1,0 +1,121 @@
+//! Asking a cluster things: which topics there are, and how far a group has come in them.
+//!
+//! Plain functions that connect, ask, and let go again. They block for up to the time they are
+//! given, so they belong on a thread that may wait and never on an arbiter. They join no group,
+//! commit nothing and make no topic.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::BaseProducer;
+
+use super::config;
+use crate::config::PipelineConfig;
+
+mod client;
+mod group;
+mod pattern;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+pub use group::{Commit, PartitionOffsets, group_offsets};
+pub use topics::{Asked, Partition, Topic, Topics, makes_topics, topics};
+
+/// Why the cluster could not be asked, or what it said instead of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdminError {
+    /// librdkafka makes no client of these properties.
+    #[error("librdkafka refuses the properties under [kafka]: {0}")]
+    Properties(String),
+    /// Nobody answered in time.
+    #[error("{who} did not answer within {within:?}{}", because(.reason.as_deref()))]
+    NoAnswer {
+        /// Who was asked, with the brokers by name.
+        who: String,
+        /// How long it was waited for.
+        within: Duration,
+        /// What librdkafka last complained about.
+        reason: Option<String>,
+    },
+    /// A broker is there, and does not let us in.
+    #[error(
+        "{brokers} refused the connection: {reason}; check security.protocol, sasl.* and ssl.* \
+         under [kafka]"
+    )]
+    NotLetIn {
+        /// The brokers as configured.
+        brokers: String,
+        /// What librdkafka says.
+        reason: String,
+    },
+    /// There is no such topic, or it is not this user's to know of.
+    #[error("there is no topic {0}")]
+    UnknownTopic(String),
+    /// A topic pattern cannot be matched.
+    #[error("the pattern {pattern} cannot be matched: {reason}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What Kafka said, and what to do about it where that is known.
+    #[error("{0}")]
+    Kafka(String),
+    /// The system gave no thread.
+    #[error("a thread cannot be started: {0}")]
+    Thread(String),
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
+}
+
+/// Has librdkafka make the clients of a pipeline, and lets go of them: some properties contradict
+/// each other, or name files that are not there, and only then is it said. It asks nobody anything.
+///
+/// # Errors
+/// [`AdminError::Properties`].
+pub fn try_properties(pipeline: &PipelineConfig) -> Result<(), AdminError> {
+    make::<BaseConsumer>(&config::consumer(pipeline), "")?;
+    if let Some(letters) = &pipeline.dead_letter {
+        make::<BaseProducer>(&config::producer(pipeline, &letters.kafka), "dead_letter: ")?;
+    }
+    Ok(())
+}
+
+fn make<C: rdkafka::config::FromClientConfig>(
+    config: &ClientConfig,
+    whose: &str,
+) -> Result<(), AdminError> {
+    match config.create::<C>() {
+        Ok(client) => {
+            drop(client);
+            Ok(())
+        }
+        Err(error) => Err(AdminError::Properties(format!("{whose}{}", refusal(&error)))),
+    }
+}
+
+/// librdkafka's words, without the value of the property, which may be a secret.
+fn refusal(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientCreation(words) => words.trim().to_owned(),
+        KafkaError::ClientConfig(_, words, property, value) => {
+            let words = if value.is_empty() { words.clone() } else { words.replace(value, "...") };
+            format!("{property}: {}", words.trim())
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The brokers that the properties name.
+fn brokers(kafka: &BTreeMap<String, String>) -> String {
+    let named = ["bootstrap.servers", "metadata.broker.list"].map(|name| kafka.get(name));
+    named.into_iter().flatten().next().cloned().unwrap_or_else(|| "(no brokers set)".to_owned())
+}

@@ -1,0 +1,275 @@
+//! The command line: commands and flags as typed.
+//!
+//! What a flag means is the settings' to say (exit 78 when it is wrong); here only the shape of the
+//! line is checked (exit 64). Nothing here reads the environment.
+
+mod help;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use awc::http::Uri;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::settings::value::{self, Refused, names};
+use crate::settings::{Flags, table};
+
+/// How the process ends.
+pub mod exit {
+    /// It did what it was asked to, or stopped cleanly.
+    pub const CLEAN: u8 = 0;
+    /// It failed while running.
+    pub const FAILED: u8 = 1;
+    /// The command line is wrong.
+    pub const USAGE: u8 = 64;
+    /// The configuration is wrong.
+    pub const CONFIGURATION: u8 = 78;
+}
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "keyway",
+    version,
+    about = "Delivers Kafka records to HTTP endpoints: in order per key, in parallel across keys",
+    propagate_version = true,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = "Start with `keyway demo`: it needs nothing installed. \
+                  `keyway run --help` lists every setting."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Deliver records until told to stop
+    ///
+    /// Consumes the topics as a member of the group, posts every record to the URL, and commits
+    /// what is done. SIGTERM or SIGINT finishes what is in flight and leaves the group; a second
+    /// one stops at once.
+    #[command(after_help = help::SHORT, after_long_help = help::long(help::RUN_EXAMPLES))]
+    Run(PipelineFlags),
+    /// Check the configuration, deliver nothing
+    #[command(after_help = help::SHORT, after_long_help = help::long(help::CHECK_EXAMPLES))]
+    Check(CheckArgs),
+    /// Show what a group has done beyond the offsets it committed
+    #[command(after_help = help::SHORT, after_long_help = help::long(help::OFFSETS_EXAMPLES))]
+    Offsets(PipelineFlags),
+    /// Show and verify a delivery with a broker and an endpoint built in
+    #[command(after_help = help::DEMO)]
+    Demo(DemoArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// The flags that describe a pipeline, as texts.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PipelineFlags {
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        help = "TOML file with settings, for one pipeline or several"
+    )]
+    config: Option<PathBuf>,
+    #[arg(
+        long,
+        value_name = "HOST:PORT,...",
+        help_heading = help::WHAT,
+        help = help::flag("Brokers to find the cluster by", &table::BROKERS)
+    )]
+    brokers: Option<String>,
+    #[arg(
+        long,
+        value_name = "TOPIC",
+        help_heading = help::WHAT,
+        help = "Topic, or a regular expression that starts with ^; repeatable"
+    )]
+    topic: Vec<String>,
+    #[arg(
+        long,
+        value_name = "GROUP",
+        help_heading = help::WHAT,
+        help = help::flag("Consumer group", &table::GROUP_ID.row)
+    )]
+    group_id: Option<String>,
+    #[arg(
+        long,
+        value_name = "URL",
+        help_heading = help::WHAT,
+        help = help::flag("Where every record is posted", &table::URL.row)
+    )]
+    url: Option<String>,
+    #[arg(
+        long,
+        value_name = "ORDER",
+        help_heading = help::HOW,
+        help = help::flag("What stays in order: key, partition, unordered", &table::ORDERING.row)
+    )]
+    ordering: Option<String>,
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = help::HOW,
+        help = help::flag("Most requests in flight", &table::SENDERS.row)
+    )]
+    senders: Option<String>,
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = help::HOW,
+        help = help::flag("Threads that deliver", &table::ARBITERS.row)
+    )]
+    arbiters: Option<String>,
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        help_heading = help::PROCESS,
+        help = help::flag("Address of /livez, /readyz and /metrics, or off", &table::LISTEN.row)
+    )]
+    listen: Option<String>,
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        help_heading = help::PROCESS,
+        help = help::flag("trace, debug, info, warn, error", &table::LOG_LEVEL.row)
+    )]
+    log_level: Option<String>,
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        help_heading = help::PROCESS,
+        help = help::flag("term, json", &table::LOG_FORMAT.row)
+    )]
+    log_format: Option<String>,
+}
+
+impl PipelineFlags {
+    /// What was given, for the settings.
+    pub fn given(&self) -> Flags {
+        let single = [
+            ("--brokers", &self.brokers),
+            ("--group-id", &self.group_id),
+            ("--url", &self.url),
+            ("--ordering", &self.ordering),
+            ("--senders", &self.senders),
+            ("--arbiters", &self.arbiters),
+            ("--listen", &self.listen),
+            ("--log-level", &self.log_level),
+            ("--log-format", &self.log_format),
+        ];
+        let given =
+            single.into_iter().filter_map(|(flag, value)| Some((flag, vec![value.clone()?])));
+        let mut values: BTreeMap<_, _> = given.collect();
+        if !self.topic.is_empty() {
+            values.insert("--topic", self.topic.clone());
+        }
+        Flags { config: self.config.clone(), values }
+    }
+}
+
+/// The flags of `check`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct CheckArgs {
+    /// The pipeline, as for `run`.
+    #[command(flatten)]
+    pub pipeline: PipelineFlags,
+    /// Also try the brokers, the topics and the endpoints
+    #[arg(long)]
+    pub connect: bool,
+}
+
+/// The flags of `demo`.
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// Records to deliver [default: as many as take about 15 seconds]
+    #[arg(long, value_name = "N")]
+    pub records: Option<NonZeroU64>,
+    /// Keys they are spread over
+    #[arg(long, value_name = "N", default_value = "300")]
+    pub keys: NonZeroU32,
+    /// How long the built-in endpoint takes to answer
+    #[arg(long, value_name = "DURATION", default_value = "20ms", value_parser = latency)]
+    pub latency: Duration,
+    /// Share of the requests that the built-in endpoint fails
+    #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = share)]
+    pub fail: f64,
+    /// Post to this endpoint instead of the built-in one
+    #[arg(
+        long,
+        value_name = "URL",
+        value_parser = endpoint,
+        conflicts_with_all = ["latency", "fail"]
+    )]
+    pub url: Option<Uri>,
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// The code to exit with, where there is nothing to run: [`exit::CLEAN`] after help and version,
+/// [`exit::USAGE`] after a message on stderr.
+pub fn parse<I, T>(arguments: I) -> Result<Cli, ExitCode>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    Cli::try_parse_from(arguments).map_err(|error| {
+        // Nobody is left to tell when the terminal is gone.
+        let _ = error.print();
+        ExitCode::from(exit_of(error.kind()))
+    })
+}
+
+fn exit_of(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => exit::CLEAN,
+        _ => exit::USAGE,
+    }
+}
+
+/// Writes the completion script for `shell`.
+///
+/// # Errors
+/// What `out` says.
+pub fn completions(shell: Shell, out: &mut dyn Write) -> io::Result<()> {
+    // The generator panics where a write fails, as into a pipe that `head` has closed.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "keyway", &mut script);
+    out.write_all(&script)
+}
+
+fn latency(text: &str) -> Result<Duration, String> {
+    value::duration(text, Duration::ZERO).map_err(said)
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    value::share(text).map_err(said)
+}
+
+fn endpoint(text: &str) -> Result<Uri, String> {
+    names::endpoint(text).map_err(said)
+}
+
+fn said(refused: Refused) -> String {
+    let because = refused.because.map_or_else(String::new, |why| format!(" ({why})"));
+    format!("expected {}{because}", refused.expected)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! `keyway run`: starts the pipelines, serves their health, and ends with them.
+//!
+//! The first signal drains, the second ends the process at once. A pipeline that fails takes the
+//! others down in order, and the process says why and exits 1.
+
+use actix_rt::System;
+use futures_util::future::join_all;
+use keyway_actors::{Handle, Pipeline, PipelineError};
+use slog::{Logger, error, info, warn};
+
+use crate::cli::exit;
+use crate::settings::{Listen, Settings};
+use crate::signals::Endings;
+use crate::{api, logging, stats_line, wiring};
+
+/// Runs until told to stop; gives the code to exit with.
+pub fn run(settings: Settings) -> u8 {
+    let (log, guard) = match logging::init(&settings.log) {
+        Ok(logging) => logging,
+        Err(error) => {
+            eprintln!("keyway: {error}");
+            return exit::CONFIGURATION;
+        }
+    };
+    let ended = System::new().block_on(serve(&settings, &log));
+    if let Err(error) = &ended {
+        error!(log, "{}", error);
+    }
+    drop(guard);
+    if ended.is_ok() { exit::CLEAN } else { exit::FAILED }
+}
+
+/// Why the process fails.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("signals cannot be caught: {0}")]
+    Signals(std::io::Error),
+    #[error("{0}")]
+    Listen(#[from] api::BindError),
+    #[error("pipeline {name}: {error}")]
+    Pipeline { name: String, error: PipelineError },
+    #[error("ended at once by a second signal; what was in flight is sent again by the next run")]
+    SecondSignal,
+}
+
+async fn serve(settings: &Settings, log: &Logger) -> Result<(), RunError> {
+    let mut endings = Endings::new().map_err(RunError::Signals)?;
+    info!(log, "keyway starts"; "version" => env!("CARGO_PKG_VERSION"));
+    let bound = match settings.listen {
+        Listen::Off => None,
+        Listen::At(address) => Some(api::bind(address)?),
+    };
+    let handles = start(settings, log).await?;
+    let server = bound.map(|bound| bound.serve(handles.clone(), log));
+    let line = settings.log.stats_interval.map(|every| {
+        actix_rt::spawn(stats_line::every(every, handles.clone(), log.clone()))
+    });
+    let ended = lead(&handles, &mut endings, log).await;
+    if let Some(line) = line {
+        line.abort();
+    }
+    if let Some(server) = server {
+        server.stop().await;
+    }
+    ended
+}
+
+/// Starts all pipelines, or none: those that started before one that could not are stopped.
+async fn start(settings: &Settings, log: &Logger) -> Result<Vec<Handle>, RunError> {
+    let mut handles: Vec<Handle> = Vec::new();
+    for pipeline in &settings.pipelines {
+        let started = wiring::sink(&pipeline.http)
+            .map_err(|error| PipelineError::Config(error.to_string()))
+            .and_then(|sink| {
+                Pipeline::start_with_log(wiring::pipeline(pipeline), sink, log.clone())
+            });
+        match started {
+            Ok(handle) => handles.push(handle),
+            Err(error) => {
+                stop_all(&handles).await;
+                return Err(RunError::Pipeline { name: pipeline.name.clone(), error });
+            }
+        }
+    }
+    Ok(handles)
+}
+
+async fn stop_all(handles: &[Handle]) {
+    handles.iter().for_each(Handle::stop);
+    join_all(handles.iter().map(Handle::wait)).await;
+}
+
+/// Waits for a signal or the end of a pipeline, and then for all to have ended.
+async fn lead(handles: &[Handle], endings: &mut Endings, log: &Logger) -> Result<(), RunError> {
+    let mut all = std::pin::pin!(outcome(handles));
+    let signal = tokio::select! {
+        ended = &mut all => return ended,
+        signal = endings.next() => signal,
+    };
+    info!(log, "stopping: requests in flight finish, offsets are committed, the group is left; \
+        a second signal ends at once"; "signal" => signal);
+    handles.iter().for_each(Handle::stop);
+    tokio::select! {
+        ended = &mut all => ended,
+        signal = endings.next() => {
+            warn!(log, "second signal"; "signal" => signal);
+            Err(RunError::SecondSignal)
+        }
+    }
+}
+
+/// How the pipelines ended: the first failure stops the others.
+async fn outcome(handles: &[Handle]) -> Result<(), RunError> {
+    let ends = handles.iter().map(|handle| async move {
+        let ended = handle.wait().await;
+        if ended.is_err() {
+            handles.iter().for_each(Handle::stop);
+        }
+        ended.map_err(|error| RunError::Pipeline { name: handle.status().name, error })
+    });
+    join_all(ends).await.into_iter().collect()
+}

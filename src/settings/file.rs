@@ -1,0 +1,244 @@
+//! The configuration file: a tree of keys turned into layers, every key known or refused.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::document::{self, Entry, Kind, Node};
+use super::fill::fill;
+use super::kafka;
+use super::level::{Level, join, meant};
+use super::problem::{Place, Problems, Spot, shown, suggestion};
+use super::sources::Environment;
+use super::table::Row;
+use super::text_file::read_text;
+use super::typed::{Given, Layer, Properties, Text, What};
+
+/// What the file gives.
+#[derive(Debug)]
+pub struct TypedFile {
+    /// Relative paths in the file count from here.
+    pub folder: PathBuf,
+    /// The settings of the process.
+    pub process: Layer,
+    /// `[kafka]`.
+    pub kafka: Properties,
+    /// The pipelines, in order.
+    pub pipelines: Vec<TypedPipeline>,
+}
+
+/// What one `[[pipeline]]` gives.
+#[derive(Debug)]
+pub struct TypedPipeline {
+    /// Where it begins.
+    pub spot: Spot,
+    /// Its settings.
+    pub layer: Layer,
+    /// `[pipeline.kafka]`.
+    pub kafka: Properties,
+    /// `[pipeline.dead_letter.kafka]`.
+    pub dead_letter_kafka: Properties,
+}
+
+/// Reads the file. `None` where it cannot be read or is no TOML; `place` is what named it. The
+/// variables that its strings use are added to `referenced`.
+pub(super) fn read(
+    path: &Path,
+    place: &Place,
+    environment: &Environment,
+    referenced: &mut BTreeSet<String>,
+    problems: &mut Problems,
+) -> Option<TypedFile> {
+    const MOST: u64 = 16 << 20;
+    let source = match read_text(path, MOST) {
+        Ok(source) => source,
+        Err(why) => {
+            problems.push(place, format!("cannot read {}: {why}", path.display()));
+            return None;
+        }
+    };
+    let name: Arc<str> = path.display().to_string().into();
+    let entries = match document::parse(&source) {
+        Ok(entries) => entries,
+        Err(errors) => {
+            for (line, what) in errors {
+                let spot = Spot { file: name.clone(), line, pipeline: None, key: String::new() };
+                problems.push(&Place::File(spot), what);
+            }
+            return None;
+        }
+    };
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+    let mut walk =
+        Walk { name, folder: &folder, environment, referenced, problems, pipeline: None };
+    let (process, kafka, pipelines) = walk.top(&entries);
+    Some(TypedFile { folder, process, kafka, pipelines })
+}
+
+struct Walk<'a> {
+    name: Arc<str>,
+    folder: &'a Path,
+    environment: &'a Environment,
+    referenced: &'a mut BTreeSet<String>,
+    problems: &'a mut Problems,
+    /// The pipeline that is being walked.
+    pipeline: Option<Arc<str>>,
+}
+
+/// What a section gives: plain settings, `kafka` and `dead_letter.kafka`.
+#[derive(Default)]
+struct Found {
+    layer: Layer,
+    kafka: Properties,
+    dead_letter_kafka: Properties,
+}
+
+impl Walk<'_> {
+    fn top(&mut self, entries: &[Entry]) -> (Layer, Properties, Vec<TypedPipeline>) {
+        let mut found = Found::default();
+        let mut pipelines = Vec::new();
+        for entry in entries {
+            match (&*entry.key, &entry.node.kind) {
+                ("pipeline", Kind::List(nodes)) => {
+                    let walked = nodes.iter().enumerate();
+                    pipelines.extend(walked.filter_map(|(at, node)| self.pipeline(at, node)));
+                }
+                ("pipeline", _) => self.problem(entry.line, "pipeline", "expected [[pipeline]]"),
+                _ => self.entry(entry, "", &mut found),
+            }
+        }
+        (found.layer, found.kafka, pipelines)
+    }
+
+    fn pipeline(&mut self, at: usize, node: &Node) -> Option<TypedPipeline> {
+        let Kind::Table(entries) = &node.kind else {
+            self.problem(node.line, "pipeline", "expected [[pipeline]]");
+            return None;
+        };
+        let label = label(at, entries);
+        self.pipeline = Some(label);
+        let mut found = Found::default();
+        for entry in entries {
+            self.entry(entry, "", &mut found);
+        }
+        let spot = self.spot(node.line, "");
+        self.pipeline = None;
+        let Found { layer, kafka, dead_letter_kafka } = found;
+        Some(TypedPipeline { spot, layer, kafka, dead_letter_kafka })
+    }
+
+    /// One key: of a setting, of a section with more keys, or unknown.
+    fn entry(&mut self, entry: &Entry, section: &str, found: &mut Found) {
+        let key = join(section, &entry.key);
+        if let Some(row) = self.rows().find(|row| row.key == key) {
+            found.layer.insert(row.key, self.given(row, entry));
+            return;
+        }
+        let kafka = key == "kafka" || (key == "dead_letter.kafka" && self.pipeline.is_some());
+        let prefix = format!("{key}.");
+        if !kafka && !self.rows().any(|row| row.key.starts_with(&prefix)) {
+            let what = format!("unknown key{}", suggestion(meant(&key, self.level()).as_deref()));
+            self.problem(entry.line, &key, &what);
+            return;
+        }
+        let Kind::Table(entries) = &entry.node.kind else {
+            self.problem(entry.line, &key, "expected a table");
+            return;
+        };
+        if !kafka {
+            for entry in entries {
+                self.entry(entry, &key, found);
+            }
+            return;
+        }
+        let mut properties = Vec::new();
+        self.properties(entries, "", &key, &mut properties);
+        let properties = kafka::collect(properties, Some(self.folder), self.problems);
+        match &*key {
+            "kafka" => found.kafka = properties,
+            _ => found.dead_letter_kafka = properties,
+        }
+    }
+
+    /// librdkafka's properties: a quoted key with dots and a nested table are the same.
+    fn properties(
+        &mut self,
+        entries: &[Entry],
+        prefix: &str,
+        section: &str,
+        found: &mut Vec<kafka::Entry>,
+    ) {
+        for entry in entries {
+            let name = join(prefix, &entry.key);
+            let key = join(section, &name);
+            match &entry.node.kind {
+                Kind::Table(inner) => self.properties(inner, &name, section, found),
+                Kind::List(_) => {
+                    self.problem(entry.line, &key, "expected a string, a number or a boolean");
+                }
+                Kind::Text(_) | Kind::Bare(_) => {
+                    let place = Place::File(self.spot(entry.node.line, &key));
+                    found.push((name, self.text(&entry.node, &key), place));
+                }
+            }
+        }
+    }
+
+    /// The value of a setting.
+    fn given(&mut self, row: &Row, entry: &Entry) -> Given {
+        let place = Place::File(self.spot(entry.node.line, row.key));
+        let what = match &entry.node.kind {
+            Kind::List(nodes) => {
+                let texts: Option<Vec<Text>> =
+                    nodes.iter().map(|node| self.text(node, row.key)).collect();
+                texts.map(What::Several)
+            }
+            _ => self.text(&entry.node, row.key).map(What::One),
+        };
+        Given { what: what.unwrap_or(What::Broken), place }
+    }
+
+    fn text(&mut self, node: &Node, key: &str) -> Option<Text> {
+        match &node.kind {
+            Kind::Bare(text) => Some(Text::plain(text)),
+            Kind::Text(written) => match fill(written, self.environment, self.referenced) {
+                Ok(text) => Some(text),
+                Err(why) => {
+                    self.problem(node.line, key, &why);
+                    None
+                }
+            },
+            Kind::List(_) | Kind::Table(_) => {
+                self.problem(node.line, key, "expected a plain value");
+                None
+            }
+        }
+    }
+
+    fn level(&self) -> Level {
+        if self.pipeline.is_some() { Level::Pipeline } else { Level::Top }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &'static Row> + use<> {
+        self.level().rows()
+    }
+
+    fn spot(&self, line: usize, key: &str) -> Spot {
+        let pipeline = self.pipeline.clone();
+        Spot { file: self.name.clone(), line, pipeline, key: key.to_owned() }
+    }
+
+    fn problem(&mut self, line: usize, key: &str, what: &str) {
+        let place = Place::File(self.spot(line, key));
+        self.problems.push(&place, what);
+    }
+}
+
+/// How messages name a pipeline: by its name, or by its place among the others.
+fn label(at: usize, entries: &[Entry]) -> Arc<str> {
+    let name = entries.iter().find(|entry| entry.key == "name").map(|entry| &entry.node.kind);
+    match name {
+        Some(Kind::Text(name)) => format!("pipeline {}", shown(name)).into(),
+        _ => format!("pipeline {}", at + 1).into(),
+    }
+}

@@ -1,0 +1,62 @@
+//! The settings of the binary: what was typed, turned once into what the program needs.
+//!
+//! A flag wins over a `KEYWAY_*` variable, a variable over the TOML file, the file over the
+//! default. Every source is checked whole, also where another one wins, and every problem found is
+//! reported with its place. After [`load`] nothing parses and nothing defaults. Nothing here
+//! connects anywhere; files are read only where a setting names them.
+
+mod checks;
+mod document;
+mod file;
+mod fill;
+mod kafka;
+mod level;
+mod pipeline;
+mod problem;
+mod reader;
+mod resolve;
+mod sources;
+pub mod table;
+mod text_file;
+mod typed;
+mod types;
+pub mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use kafka::KafkaProperties;
+pub use problem::Problems;
+pub use sources::{Flags, Sources};
+pub use types::{
+    DeadLetterSettings, GroupSettings, HttpSettings, Listen, LogFormat, LogSettings,
+    OffsetOverflow, OnFailure, Ordering, PipelineSettings, RetrySettings, Settings,
+};
+
+/// Everything that `run` and `check` need.
+///
+/// # Errors
+/// All problems found, one line each: bad values, unknown keys and variables, missing settings,
+/// settings that contradict each other, files that cannot be read.
+pub fn load(sources: &Sources) -> Result<Settings, Problems> {
+    let mut problems = Problems::default();
+    let typed = sources::gather(sources, &mut problems);
+    match typed.and_then(|typed| resolve::settings(&typed, &mut problems)) {
+        Some(settings) if problems.is_empty() => Ok(settings),
+        _ => Err(problems),
+    }
+}
+
+/// What `offsets` needs of each pipeline: how to reach its group. A missing URL is no problem here;
+/// everything that is given is checked as for [`load`].
+///
+/// # Errors
+/// As for [`load`].
+pub fn load_groups(sources: &Sources) -> Result<(LogSettings, Vec<GroupSettings>), Problems> {
+    let mut problems = Problems::default();
+    let typed = sources::gather(sources, &mut problems);
+    match typed.and_then(|typed| resolve::groups(&typed, &mut problems)) {
+        Some(groups) if problems.is_empty() => Ok(groups),
+        _ => Err(problems),
+    }
+}

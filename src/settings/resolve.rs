@@ -1,0 +1,99 @@
+//! From what was typed to what the program needs: the process, and its pipelines side by side.
+
+use super::checks;
+use super::file::TypedPipeline;
+use super::pipeline::{self, Draft, Kafka, Need};
+use super::problem::Problems;
+use super::reader::Reader;
+use super::sources::Typed;
+use super::table::{self, ROWS, Scope};
+use super::typed::{Layer, Properties};
+use super::types::{GroupSettings, LogSettings, Settings};
+
+/// Everything; `None` where something is wrong.
+pub(super) fn settings(typed: &Typed, problems: &mut Problems) -> Option<Settings> {
+    let (log, listen) = process(typed, problems);
+    let drafts = drafts(typed, Need::Delivery, problems);
+    let pipelines = drafts.into_iter().map(|draft| draft.pipeline);
+    Some(Settings { log, listen, pipelines: pipelines.collect::<Option<_>>()? })
+}
+
+/// What `offsets` needs; `None` where something is wrong.
+pub(super) fn groups(
+    typed: &Typed,
+    problems: &mut Problems,
+) -> Option<(LogSettings, Vec<GroupSettings>)> {
+    let (log, _) = process(typed, problems);
+    let drafts = drafts(typed, Need::Group, problems);
+    let groups = drafts.into_iter().map(|draft| draft.group);
+    Some((log, groups.collect::<Option<_>>()?))
+}
+
+fn process(typed: &Typed, problems: &mut Problems) -> (LogSettings, super::Listen) {
+    let folder = typed.file.as_ref().map(|file| file.folder.as_path());
+    let mut layers: Vec<&Layer> = typed.file.iter().map(|file| &file.process).collect();
+    layers.extend([&typed.variables, &typed.flags]);
+    let mut reader = Reader { layers, spot: None, alone: true, problems };
+    let log = LogSettings {
+        level: reader.get(&table::LOG_LEVEL),
+        format: reader.get(&table::LOG_FORMAT),
+        file: reader.path(&table::LOG_FILE, folder),
+        file_max_size: reader.get(&table::LOG_FILE_MAX_SIZE),
+        file_keep: reader.get(&table::LOG_FILE_KEEP),
+        stats_interval: reader.get(&table::LOG_STATS_INTERVAL),
+    };
+    (log, reader.get(&table::LISTEN))
+}
+
+/// Every pipeline: those of the file, or the one of flags and variables where it has none.
+fn drafts(typed: &Typed, need: Need, problems: &mut Problems) -> Vec<Draft> {
+    let variables = for_pipelines(&typed.variables, typed, problems);
+    let flags = for_pipelines(&typed.flags, typed, problems);
+    let (none, empty) = (Layer::new(), Properties::new());
+    let common = typed.file.as_ref().map_or(&empty, |file| &file.kafka);
+    let in_file: &[TypedPipeline] = typed.file.as_ref().map_or(&[], |file| &file.pipelines);
+    let alone = in_file.len() < 2;
+    let mut draft = |found: Option<&TypedPipeline>| {
+        let mut reader = Reader {
+            layers: vec![found.map_or(&none, |found| &found.layer), &variables, &flags],
+            spot: found.map(|found| &found.spot),
+            alone,
+            problems: &mut *problems,
+        };
+        let kafka = Kafka {
+            layers: [
+                common,
+                found.map_or(&empty, |found| &found.kafka),
+                &typed.variable_properties,
+                &typed.flag_properties,
+            ],
+            dead_letter: found.map_or(&empty, |found| &found.dead_letter_kafka),
+        };
+        pipeline::draft(&mut reader, &kafka, typed.cores, need)
+    };
+    let drafts: Vec<Draft> = match in_file {
+        [] => vec![draft(None)],
+        several => several.iter().map(|found| draft(Some(found))).collect(),
+    };
+    checks::side_by_side(&drafts, problems);
+    drafts
+}
+
+/// A layer of flags or variables without what is ambiguous when the file has several pipelines.
+fn for_pipelines(layer: &Layer, typed: &Typed, problems: &mut Problems) -> Layer {
+    let mut layer = layer.clone();
+    let Some(file) = typed.file.as_ref().filter(|file| file.pipelines.len() > 1) else {
+        return layer;
+    };
+    for row in ROWS.iter().filter(|row| row.scope == Scope::Identity) {
+        if let Some(given) = layer.remove(row.key) {
+            let what = format!(
+                "it can mean only one pipeline, and the file has {}; set {} there",
+                file.pipelines.len(),
+                row.key
+            );
+            problems.push(&given.place, what);
+        }
+    }
+    layer
+}

@@ -1,0 +1,265 @@
+//! The sources of settings: flags, variables and the file, gathered as they were typed.
+//!
+//! The environment comes in as a map, so that tests need not change their own process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::file::{self, TypedFile};
+use super::kafka;
+use super::problem::{Place, Problems, nearest, suggestion};
+use super::table::{self, ROWS, Row};
+use super::typed::{Given, Layer, Properties, Text, What};
+
+/// What our variables begin with.
+const PREFIX: &str = "KEYWAY_";
+
+/// Where settings come from.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The command line.
+    pub flags: Flags,
+    /// The environment.
+    pub environment: Environment,
+    /// The processors of the machine, for the defaults that depend on them.
+    pub cores: usize,
+}
+
+impl Sources {
+    /// The flags given, with this process's environment and machine.
+    pub fn of_process(flags: Flags) -> Self {
+        Self {
+            flags,
+            environment: Environment::of_process(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
+
+/// What the command line gives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// The other flags of the table that were given, by name (`--senders`); one value, or several
+    /// of a repeatable flag.
+    pub values: BTreeMap<&'static str, Vec<String>>,
+}
+
+/// The variables of the environment.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, OsString>);
+
+impl std::fmt::Debug for Environment {
+    /// The names alone: values may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl<N: Into<String>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        let variables = variables.into_iter();
+        Self(variables.map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
+impl Environment {
+    /// This process's variables.
+    pub fn of_process() -> Self {
+        let named = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
+        std::env::vars_os().filter_map(named).collect()
+    }
+
+    /// The text of a variable.
+    ///
+    /// # Errors
+    /// What is wrong with it: it is not set, or not UTF-8.
+    pub fn text(&self, name: &str) -> Result<&str, String> {
+        let value = self.0.get(name).ok_or_else(|| format!("the variable {name} is not set"))?;
+        value.to_str().ok_or_else(|| format!("the variable {name} is not UTF-8"))
+    }
+}
+
+/// Everything that was typed.
+#[derive(Debug)]
+pub(super) struct Typed {
+    pub flags: Layer,
+    pub flag_properties: Properties,
+    pub variables: Layer,
+    pub variable_properties: Properties,
+    pub file: Option<TypedFile>,
+    pub cores: usize,
+}
+
+/// Reads every source. `None` where the file could not be read at all; why is then in `problems`.
+pub(super) fn gather(sources: &Sources, problems: &mut Problems) -> Option<Typed> {
+    let environment = &sources.environment;
+    let mut referenced = BTreeSet::new();
+    let file = match config_path(sources, problems) {
+        Some((path, place)) => {
+            Some(file::read(&path, &place, environment, &mut referenced, problems)?)
+        }
+        None => None,
+    };
+    let (variables, variable_properties) = variables(environment, &referenced, problems);
+    let (flags, flag_properties) = flags(&sources.flags, problems);
+    Some(Typed {
+        flags,
+        flag_properties,
+        variables,
+        variable_properties,
+        file,
+        cores: sources.cores,
+    })
+}
+
+fn config_path(sources: &Sources, problems: &mut Problems) -> Option<(PathBuf, Place)> {
+    if let Some(path) = &sources.flags.config {
+        return Some((path.clone(), Place::Flag("--config")));
+    }
+    let name = table::CONFIG.variable;
+    let place = Place::Variable(name.to_owned());
+    if !sources.environment.0.contains_key(name) {
+        return None;
+    }
+    match sources.environment.text(name) {
+        Ok("") => None,
+        Ok(path) => Some((path.into(), place)),
+        Err(why) => {
+            problems.push(&place, why);
+            None
+        }
+    }
+}
+
+fn flags(flags: &Flags, problems: &mut Problems) -> (Layer, Properties) {
+    let mut layer = Layer::new();
+    let mut brokers = Vec::new();
+    for row in ROWS {
+        let Some((flag, values)) = row.flag.and_then(|flag| flags.values.get_key_value(flag))
+        else {
+            continue;
+        };
+        let place = Place::Flag(flag);
+        let mut texts: Vec<Text> = values.iter().map(Text::plain).collect();
+        if row.key == table::BROKERS.key {
+            brokers.extend(texts.into_iter().map(|text| brokers_property(text, place.clone())));
+            continue;
+        }
+        let what = match texts.pop() {
+            Some(text) if texts.is_empty() && !row.list => What::One(text),
+            last => What::Several(texts.into_iter().chain(last).collect()),
+        };
+        layer.insert(row.key, Given { what, place });
+    }
+    (layer, kafka::collect(brokers, None, problems))
+}
+
+fn variables(
+    environment: &Environment,
+    referenced: &BTreeSet<String>,
+    problems: &mut Problems,
+) -> (Layer, Properties) {
+    let mut layer = Layer::new();
+    let mut properties = Vec::new();
+    let ours = environment.0.keys().filter(|name| name.starts_with(PREFIX));
+    for name in ours.filter(|name| !is_foreign(name, environment)) {
+        let place = Place::Variable(name.clone());
+        let row = ROWS.iter().find(|row| row.variable == name);
+        let property = name.strip_prefix("KEYWAY_KAFKA_").filter(|rest| !rest.is_empty());
+        if row.is_none() && property.is_none() {
+            if !referenced.contains(name) {
+                problems.push(&place, unknown_variable(name));
+            }
+            continue;
+        }
+        let text = match environment.text(name) {
+            Ok("") => continue,
+            Ok(text) => text,
+            Err(why) => {
+                problems.push(&place, why);
+                continue;
+            }
+        };
+        match (row, property) {
+            (Some(row), _) if row.key == table::BROKERS.key => {
+                properties.push(brokers_property(Text::plain(text), place));
+            }
+            (Some(row), _) => {
+                layer.insert(row.key, Given { what: split(row, text), place });
+            }
+            (None, Some(property)) => {
+                let name = kafka::property_of_variable(property);
+                properties.push((name, Some(Text::plain(text)), place));
+            }
+            (None, None) => {}
+        }
+    }
+    layer.remove(table::CONFIG.key);
+    (layer, kafka::collect(properties, None, problems))
+}
+
+fn brokers_property(text: Text, place: Place) -> kafka::Entry {
+    (kafka::BOOTSTRAP.to_owned(), Some(text), place)
+}
+
+/// The values in a variable: those of a list are separated by commas, except within braces, where a
+/// pattern like `^a{1,2}$` has commas of its own.
+fn split(row: &Row, text: &str) -> What {
+    if !row.list {
+        return What::One(Text::plain(text));
+    }
+    let mut depth = 0_usize;
+    let parts = text.split(|c: char| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    });
+    What::Several(parts.map(|part| Text::plain(part.trim())).collect())
+}
+
+/// Whether a variable starts with our prefix and is none of ours: those of the test suites, and
+/// those that Kubernetes sets in every container beside a service whose name starts with `keyway`.
+fn is_foreign(name: &str, environment: &Environment) -> bool {
+    if name.starts_with("KEYWAY_TEST_") || name.starts_with("KEYWAY_SIM_") {
+        return true;
+    }
+    if name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT") {
+        return true;
+    }
+    // KEYWAY_PORT=tcp://10.0.0.1:80, KEYWAY_PORT_80_TCP=..., KEYWAY_PORT_80_TCP_ADDR=...
+    if name.ends_with("_PORT") {
+        let address = environment.text(name).unwrap_or_default();
+        return ["tcp://", "udp://", "sctp://"]
+            .iter()
+            .any(|protocol| address.starts_with(protocol));
+    }
+    name.split_once("_PORT_").is_some_and(|(_, port)| {
+        let mut parts = port.split('_');
+        let number = parts.next().is_some_and(|part| part.parse::<u16>().is_ok());
+        number && parts.next().is_some_and(|part| matches!(part, "TCP" | "UDP" | "SCTP"))
+    })
+}
+
+fn unknown_variable(name: &str) -> String {
+    // Someone who spells out the rule for a key with a short name means that one.
+    let by_rule = ROWS.iter().find(|row| variable_by_rule(row.key) == name);
+    // The prefix is no likeness.
+    let ending = |name: &'static str| name.strip_prefix(PREFIX).unwrap_or(name);
+    let endings = ROWS.iter().map(|row| ending(row.variable));
+    let near = by_rule
+        .map(|row| ending(row.variable))
+        .or_else(|| nearest(name.strip_prefix(PREFIX).unwrap_or(name), endings))
+        .map(|ending| format!("{PREFIX}{ending}"));
+    format!("unknown variable{}", suggestion(near.as_deref()))
+}
+
+/// The variable that the rule of the table makes of a key.
+pub(super) fn variable_by_rule(key: &str) -> String {
+    format!("{PREFIX}{}", key.replace('.', "_").to_ascii_uppercase())
+}

@@ -1,0 +1,201 @@
+//! What the program needs: the settings as typed values, complete and checked.
+//!
+//! Nothing in here is optional because it was not typed; an `Option` means "none" or "off".
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use awc::http::Uri;
+
+use super::KafkaProperties;
+
+/// The settings of one process.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How the process logs.
+    pub log: LogSettings,
+    /// Where `/livez`, `/readyz` and `/metrics` are served.
+    pub listen: Listen,
+    /// What is delivered; at least one.
+    pub pipelines: Vec<PipelineSettings>,
+}
+
+/// Where the process listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// Nowhere.
+    Off,
+    /// At this address.
+    At(SocketAddr),
+}
+
+/// How the process logs.
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// The least severe level that is written.
+    pub level: slog::Level,
+    /// How a line looks.
+    pub format: LogFormat,
+    /// Written besides stderr.
+    pub file: Option<PathBuf>,
+    /// The size in bytes at which the file is rotated; at least 1 KiB.
+    pub file_max_size: u64,
+    /// How many rotated files are kept, 0 to 1,000.
+    pub file_keep: usize,
+    /// How often a line of counts is logged per pipeline; `None`: never.
+    pub stats_interval: Option<Duration>,
+}
+
+impl Default for LogSettings {
+    /// The defaults of the table, for commands that read no settings.
+    fn default() -> Self {
+        Self {
+            level: slog::Level::Info,
+            format: LogFormat::Term,
+            file: None,
+            file_max_size: 64 << 20,
+            file_keep: 5,
+            stats_interval: Some(Duration::from_secs(10)),
+        }
+    }
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people; with colours on a terminal.
+    Term,
+    /// One JSON object a line.
+    Json,
+}
+
+/// One pipeline: topics, a group, and where their records go.
+#[derive(Clone, Debug)]
+pub struct PipelineSettings {
+    /// Unique in the process; letters, digits, `.`, `_` and `-`.
+    pub name: String,
+    /// Topic names, and regular expressions that start with `^`; no duplicates, at least one.
+    pub topics: Vec<String>,
+    /// Partitions to take in each topic instead of subscribing; then every topic is a plain name.
+    pub partitions: Option<Vec<i32>>,
+    /// The consumer group.
+    pub group_id: String,
+    /// The properties of the consumer as the user set them, `bootstrap.servers` always among them;
+    /// without `group.id` and what else Keyway sets itself.
+    pub kafka: KafkaProperties,
+    /// What must stay in order.
+    pub ordering: Ordering,
+    /// Most requests in flight, over all arbiters; at least `arbiters`, at most 100,000.
+    pub senders: NonZeroUsize,
+    /// Delivery threads, 1 to 64.
+    pub arbiters: NonZeroUsize,
+    /// Most bytes of records held; at least 1 MiB.
+    pub buffer_bytes: usize,
+    /// Most records held.
+    pub buffer_records: NonZeroUsize,
+    /// How often offsets are committed; at least 10 ms.
+    pub commit_interval: Duration,
+    /// How long a revoked partition may take to finish its requests; at least 5 s less than
+    /// `max.poll.interval.ms`.
+    pub revoke_deadline: Duration,
+    /// How long a stopping pipeline may take to finish its requests.
+    pub drain_deadline: Duration,
+    /// What happens when the commit metadata is full.
+    pub offset_overflow: OffsetOverflow,
+    /// The broker's `offset.metadata.max.bytes`.
+    pub offset_metadata_max_bytes: usize,
+    /// Where records go.
+    pub http: HttpSettings,
+    /// How failures are retried.
+    pub retry: RetrySettings,
+    /// Where records go that cannot be delivered.
+    pub dead_letter: Option<DeadLetterSettings>,
+}
+
+/// How to reach the group of one pipeline; the fields are those of [`PipelineSettings`].
+#[derive(Clone, Debug)]
+pub struct GroupSettings {
+    /// The pipeline's name.
+    pub name: String,
+    /// Topic names and patterns.
+    pub topics: Vec<String>,
+    /// Fixed partitions, where the pipeline does not subscribe.
+    pub partitions: Option<Vec<i32>>,
+    /// The consumer group.
+    pub group_id: String,
+    /// The properties of the consumer.
+    pub kafka: KafkaProperties,
+}
+
+/// What must stay in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ordering {
+    /// Records of one topic, partition and key.
+    Key,
+    /// Records of one topic and partition.
+    Partition,
+    /// Nothing.
+    Unordered,
+}
+
+/// What happens when more offsets are settled above the committed one than the metadata can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetOverflow {
+    /// The partition takes no new offsets beyond what fits until older ones finish.
+    Hold,
+    /// It goes on; what does not fit may be sent again after a crash.
+    Replay,
+}
+
+/// Where and how records are posted.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// Absolute, `http` or `https`, without credentials.
+    pub url: Uri,
+    /// How long a request may take, connecting included; at least 1 ms.
+    pub timeout: Duration,
+    /// `Content-Type` where a record has no such header; a valid header value.
+    pub content_type: String,
+}
+
+/// How failed deliveries are tried again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RetrySettings {
+    /// The first wait; at least 1 ms, at most `max`.
+    pub initial: Duration,
+    /// What each wait is multiplied with for the next; 1 to 100.
+    pub factor: f64,
+    /// The longest wait.
+    pub max: Duration,
+    /// Attempts before `on_exhausted`; `None`: for ever.
+    pub max_attempts: Option<NonZeroU32>,
+    /// What becomes of a record that the receiver rejects.
+    pub on_rejected: OnFailure,
+    /// What becomes of a record whose attempts are used up.
+    pub on_exhausted: OnFailure,
+}
+
+/// What becomes of a record that was not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It goes to the dead-letter topic, which is then set.
+    DeadLetter,
+    /// It is given up.
+    Drop,
+    /// It is tried again for ever, at the longest wait.
+    Retry,
+    /// The pipeline stops.
+    Stop,
+}
+
+/// Where undeliverable records go.
+#[derive(Clone, Debug)]
+pub struct DeadLetterSettings {
+    /// The topic; not one that the pipeline consumes on the same brokers.
+    pub topic: String,
+    /// The properties of the producer, complete: those of the pipeline that concern a producer, and
+    /// over them those of `[pipeline.dead_letter.kafka]`.
+    pub kafka: KafkaProperties,
+}

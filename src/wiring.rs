@@ -1,0 +1,83 @@
+//! From the settings of the binary to what the library is told.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use keyway_actors::sink::http::{HttpSettings, HttpSettingsError};
+use keyway_actors::{
+    Action, DeadLetterConfig, OffsetOverflow, Ordering, PipelineConfig, RetryPolicy,
+};
+
+use crate::settings::{
+    self, DeadLetterSettings, KafkaProperties, OnFailure, PipelineSettings, RetrySettings,
+};
+
+/// What the library is told of a pipeline.
+pub fn pipeline(settings: &PipelineSettings) -> PipelineConfig {
+    PipelineConfig {
+        name: settings.name.clone(),
+        topics: settings.topics.clone(),
+        partitions: settings.partitions.clone(),
+        group_id: settings.group_id.clone(),
+        kafka: kafka(&settings.kafka),
+        ordering: match settings.ordering {
+            settings::Ordering::Key => Ordering::Key,
+            settings::Ordering::Partition => Ordering::Partition,
+            settings::Ordering::Unordered => Ordering::Unordered,
+        },
+        senders: settings.senders,
+        arbiters: settings.arbiters,
+        buffer_records: settings.buffer_records.get() as u64,
+        buffer_bytes: settings.buffer_bytes as u64,
+        commit_interval: settings.commit_interval,
+        revoke_deadline: settings.revoke_deadline,
+        drain_deadline: settings.drain_deadline,
+        offset_overflow: match settings.offset_overflow {
+            settings::OffsetOverflow::Hold => OffsetOverflow::Hold,
+            settings::OffsetOverflow::Replay => OffsetOverflow::Replay,
+        },
+        offset_metadata_max_bytes: settings.offset_metadata_max_bytes,
+        retry: retry(settings.retry),
+        dead_letter: settings.dead_letter.as_ref().map(dead_letter),
+    }
+}
+
+/// The HTTP sink of a pipeline.
+///
+/// # Errors
+/// What the sink refuses; the settings have checked the same before.
+pub fn sink(settings: &settings::HttpSettings) -> Result<HttpSettings, HttpSettingsError> {
+    HttpSettings::new(&settings.url.to_string())?
+        .timeout(settings.timeout)?
+        .content_type(&settings.content_type)
+}
+
+/// The properties, as the library takes them.
+pub fn kafka(properties: &KafkaProperties) -> BTreeMap<String, String> {
+    properties.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn dead_letter(settings: &DeadLetterSettings) -> DeadLetterConfig {
+    DeadLetterConfig { topic: settings.topic.clone(), kafka: kafka(&settings.kafka) }
+}
+
+fn retry(settings: RetrySettings) -> RetryPolicy {
+    RetryPolicy {
+        initial: settings.initial,
+        factor: settings.factor,
+        max: settings.max,
+        max_attempts: settings.max_attempts.map_or(0, NonZeroU32::get),
+        on_rejected: action(settings.on_rejected),
+        on_exhausted: action(settings.on_exhausted),
+        ..RetryPolicy::default()
+    }
+}
+
+fn action(on_failure: OnFailure) -> Action {
+    match on_failure {
+        OnFailure::DeadLetter => Action::DeadLetter,
+        OnFailure::Drop => Action::Drop,
+        OnFailure::Retry => Action::Retry,
+        OnFailure::Stop => Action::Stop,
+    }
+}
