@@ -3,6 +3,9 @@
 //! The first signal drains, the second ends the process at once. A pipeline that fails takes the
 //! others down in order, and the process says why and exits 1.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use actix_rt::System;
 use futures_util::future::join_all;
 use keyway_actors::{Handle, Pipeline, PipelineError};
@@ -22,7 +25,7 @@ pub fn run(settings: Settings) -> u8 {
             return exit::CONFIGURATION;
         }
     };
-    let ended = System::new().block_on(serve(&settings, &log));
+    let ended = System::new().block_on(serve(&settings, &log, guard.dropped()));
     if let Err(error) = &ended {
         error!(log, "{}", error);
     }
@@ -43,7 +46,11 @@ enum RunError {
     SecondSignal,
 }
 
-async fn serve(settings: &Settings, log: &Logger) -> Result<(), RunError> {
+async fn serve(
+    settings: &Settings,
+    log: &Logger,
+    lines_dropped: Arc<AtomicU64>,
+) -> Result<(), RunError> {
     let mut endings = Endings::new().map_err(RunError::Signals)?;
     info!(log, "keyway starts"; "version" => env!("CARGO_PKG_VERSION"));
     let bound = match settings.listen {
@@ -51,7 +58,7 @@ async fn serve(settings: &Settings, log: &Logger) -> Result<(), RunError> {
         Listen::At(address) => Some(api::bind(address)?),
     };
     let handles = start(settings, log).await?;
-    let server = bound.map(|bound| bound.serve(handles.clone(), log));
+    let server = bound.map(|bound| bound.serve(handles.clone(), lines_dropped, log));
     let line = settings.log.stats_interval.map(|every| {
         actix_rt::spawn(stats_line::every(every, handles.clone(), log.clone()))
     });

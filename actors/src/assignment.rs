@@ -255,23 +255,27 @@ impl Assignment {
 
     /// Why the partition takes in nothing, if it rests.
     pub fn resting(&self) -> Option<Rest> {
-        match self.resting.load(Ordering::Relaxed) {
+        match self.resting.load(Ordering::SeqCst) {
             0 => None,
             1 => Some(Rest::Buffer),
             _ => Some(Rest::Span),
         }
     }
 
+    /// Wakes the partition if it rests and need not. One held by the span is woken by every record
+    /// that is settled: each may be the one that lets the next in.
     pub(crate) fn wake_if_room(&self) {
-        if self.resting.load(Ordering::SeqCst) != 0
-            && self.room.intake.wakes(
+        let wakes = match self.resting() {
+            None => false,
+            Some(Rest::Span) => true,
+            Some(Rest::Buffer) => self.room.intake.wakes(
                 self.room.partitions.load(Ordering::Relaxed),
                 self.room.held.usage(),
                 self.held.usage(),
                 self.position(),
-            )
-            && self.unrest()
-        {
+            ),
+        };
+        if wakes && self.unrest() {
             self.room.bell.partition_ready(self.slot);
         }
     }

@@ -71,7 +71,7 @@ pub fn init(settings: &LogSettings) -> Result<(Logger, LogGuard), LogError> {
 fn start(level: Level, queue: usize, outputs: Outputs) -> Result<(Logger, LogGuard), LogError> {
     let (lines, waiting) = sync_channel(queue);
     let (end, ended) = sync_channel(0);
-    let dropped = Arc::new(AtomicU64::new(0));
+    let (dropped, dropped_in_all) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let counter = Arc::clone(&dropped);
     thread::Builder::new()
         .name("keyway-log".to_owned())
@@ -81,8 +81,13 @@ fn start(level: Level, queue: usize, outputs: Outputs) -> Result<(Logger, LogGua
             work(&waiting, &counter, outputs);
         })
         .map_err(LogError::Thread)?;
-    let front = Front { level, lines: AssertUnwindSafe(lines.clone()), dropped };
-    Ok((Logger::root(front, slog::o!()), LogGuard { lines, ended }))
+    let front = Front {
+        level,
+        lines: AssertUnwindSafe(lines.clone()),
+        dropped,
+        dropped_in_all: Arc::clone(&dropped_in_all),
+    };
+    Ok((Logger::root(front, slog::o!()), LogGuard { lines, ended, dropped_in_all }))
 }
 
 /// What goes through the queue.
@@ -97,7 +102,9 @@ enum Message {
 struct Front {
     level: Level,
     lines: AssertUnwindSafe<SyncSender<Message>>,
+    /// Since the last time that it was said.
     dropped: Arc<AtomicU64>,
+    dropped_in_all: Arc<AtomicU64>,
 }
 
 impl Drain for Front {
@@ -111,6 +118,7 @@ impl Drain for Front {
         let line = Message::Line(SystemTime::now(), AsyncRecord::from(record, values));
         if self.lines.try_send(line).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.dropped_in_all.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -125,6 +133,14 @@ impl Drain for Front {
 pub struct LogGuard {
     lines: SyncSender<Message>,
     ended: Receiver<Never>,
+    dropped_in_all: Arc<AtomicU64>,
+}
+
+impl LogGuard {
+    /// Lines dropped since the start.
+    pub fn dropped(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.dropped_in_all)
+    }
 }
 
 impl Drop for LogGuard {

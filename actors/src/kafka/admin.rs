@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
-use rdkafka::error::KafkaError;
 use rdkafka::producer::BaseProducer;
 
 use super::config;
@@ -98,19 +97,7 @@ fn make<C: rdkafka::config::FromClientConfig>(
             drop(client);
             Ok(())
         }
-        Err(error) => Err(AdminError::Properties(format!("{whose}{}", refusal(&error)))),
-    }
-}
-
-/// librdkafka's words, without the value of the property, which may be a secret.
-fn refusal(error: &KafkaError) -> String {
-    match error {
-        KafkaError::ClientCreation(words) => words.trim().to_owned(),
-        KafkaError::ClientConfig(_, words, property, value) => {
-            let words = if value.is_empty() { words.clone() } else { words.replace(value, "...") };
-            format!("{property}: {}", words.trim())
-        }
-        other => other.to_string(),
+        Err(error) => Err(AdminError::Properties(format!("{whose}{}", config::refusal(&error)))),
     }
 }
 

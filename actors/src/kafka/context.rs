@@ -43,8 +43,8 @@ pub(crate) struct Context {
     log: Logger,
     notices: Mutex<VecDeque<Notice>>,
     closing: AtomicBool,
-    /// Statistics were served since the last look.
-    statistics: AtomicBool,
+    /// A log line or statistics were served since the last look.
+    served: AtomicBool,
     stats: Arc<Stats>,
 }
 
@@ -54,14 +54,15 @@ impl Context {
             log,
             notices: Mutex::default(),
             closing: AtomicBool::new(false),
-            statistics: AtomicBool::new(false),
+            served: AtomicBool::new(false),
             stats,
         }
     }
 
-    /// Whether statistics were served since the last call.
-    pub(crate) fn took_statistics(&self) -> bool {
-        self.statistics.swap(false, Ordering::Relaxed)
+    /// Whether a log line or statistics were served since the last call: they come through the
+    /// main queue, and the poll that serves one says that there is nothing.
+    pub(crate) fn has_served(&self) -> bool {
+        self.served.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn next(&self) -> Option<Notice> {
@@ -104,6 +105,7 @@ impl Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.served.store(true, Ordering::Relaxed);
         log_librdkafka(&self.log, level, facility, message);
     }
 
@@ -112,7 +114,7 @@ impl ClientContext for Context {
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
-        self.statistics.store(true, Ordering::Relaxed);
+        self.served.store(true, Ordering::Relaxed);
         if let Some(state) = coordinator_state(statistics) {
             self.stats.set_cut_off(state != b"up");
         }

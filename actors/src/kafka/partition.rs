@@ -28,13 +28,20 @@ struct Stay {
     cursor: Cursor,
     /// The partition's part in the names of its lanes.
     lanes: u64,
-    /// Records taken from the queue that the span does not allow yet. At most a slice: while there
-    /// are some, nothing more is taken.
-    stash: VecDeque<Record>,
+    /// What was taken from the queue from the first record on that the span does not allow yet. At
+    /// most a slice: while there is some, nothing more is taken.
+    stash: VecDeque<Stashed>,
     /// The average charge of a record lately, in bytes.
     average: u64,
     /// Nothing was fetched yet.
     fresh: bool,
+}
+
+/// What waits for the span. The end of the log waits with the records before it: told to the ledger
+/// at once it would make them gaps, which count as settled.
+enum Stashed {
+    Record(Record),
+    End(Offset),
 }
 
 /// What a slice came to.
@@ -87,7 +94,7 @@ impl Partition {
     }
 
     pub(crate) fn drop_stash(&mut self) -> usize {
-        self.stay.stash.drain(..).count()
+        self.stay.stash.drain(..).filter(|it| matches!(it, Stashed::Record(_))).count()
     }
 
     /// How much may be taken. Where nothing may, the partition is marked as resting, and whoever
@@ -121,8 +128,10 @@ impl Partition {
 
 impl Stay {
     fn admission(&self) -> Admission {
-        if self.stash.front().is_some_and(|first| !self.spans(first.offset())) {
-            return Admission::Rest(Rest::Span);
+        if !self.stash.is_empty() {
+            // What is stashed has its share of the buffer already; asking for room again could wait
+            // for itself.
+            return if self.first_spans() { Admission::Take(1) } else { Admission::Rest(Rest::Span) };
         }
         let room = self.assignment.room();
         room.intake.admit(
@@ -134,13 +143,25 @@ impl Stay {
         )
     }
 
-    fn spans(&self, offset: Offset) -> bool {
+    /// Whether the first record of the stash may be delivered. The others there are not taken in
+    /// yet as far as the ledger is concerned, or they would hold themselves back.
+    fn first_spans(&self) -> bool {
+        match self.stash.front() {
+            Some(Stashed::Record(first)) => self.spans(first.offset(), self.stash.len() - 1),
+            Some(Stashed::End(_)) => true,
+            None => false,
+        }
+    }
+
+    /// Whether a record may be delivered, of those held so many being `waiting` behind it.
+    fn spans(&self, offset: Offset, waiting: usize) -> bool {
+        let unsettled = self.assignment.usage().records.saturating_sub(waiting as u64);
         let intake: &intake::Intake = &self.assignment.room().intake;
-        intake.spans(self.assignment.usage().records, self.assignment.position().base, offset)
+        intake.spans(unsettled, self.assignment.position().base, offset)
     }
 
     fn fetched(&mut self, fetched: &Fetched<'_>, slice: &mut Slice, world: &mut impl World) {
-        self.notice_gap(fetched, slice);
+        self.notice_begin(fetched, slice);
         match fetched {
             Fetched::Message(message) => self.message(message, slice, world),
             Fetched::End(offset) => {
@@ -148,19 +169,27 @@ impl Stay {
                     self.rewind(slice, world);
                     self.cursor.reached_end(*offset);
                 }
-                slice.taken.skip_to = Some(*offset);
+                if self.stash.is_empty() {
+                    slice.taken.skip_to = Some(*offset);
+                } else {
+                    self.stash.push_back(Stashed::End(*offset));
+                }
             }
             Fetched::Error(code) => slice.error = Some(*code),
         }
     }
 
-    /// Notes where a stay begins later than it was to.
-    fn notice_gap(&mut self, fetched: &Fetched<'_>, slice: &mut Slice) {
+    /// Notes where a stay begins, and whether that is later than it was to.
+    fn notice_begin(&mut self, fetched: &Fetched<'_>, slice: &mut Slice) {
         let begins = match fetched {
             Fetched::Message(message) => message.offset(),
             Fetched::End(offset) => *offset,
             Fetched::Error(_) => return,
         };
+        if self.assignment.position().base.is_none() {
+            // The ledger will say the same when it has learned of it; the span counts from now on.
+            self.assignment.set_base(begins);
+        }
         let fresh = std::mem::take(&mut self.fresh);
         let wanted = self.cursor.next().filter(|&wanted| fresh && wanted < begins);
         slice.gap = slice.gap.take().or(wanted.map(|wanted| wanted..begins));
@@ -180,10 +209,10 @@ impl Stay {
         }
         slice.received += 1;
         let record = self.record(message, world.lane_names());
-        if self.stash.is_empty() && self.spans(record.offset()) {
+        if self.stash.is_empty() && self.spans(record.offset(), 0) {
             deliver(record, slice, world);
         } else {
-            self.stash.push_back(record);
+            self.stash.push_back(Stashed::Record(record));
         }
     }
 
@@ -208,17 +237,24 @@ impl Stay {
 
     /// Delivers what was stashed, as far as the span allows by now.
     fn unstash(&mut self, slice: &mut Slice, world: &mut impl World) {
-        while self.stash.front().is_some_and(|first| self.spans(first.offset())) {
-            let Some(record) = self.stash.pop_front() else { return };
-            deliver(record, slice, world);
+        while self.first_spans() {
+            self.unstash_first(slice, world);
+        }
+    }
+
+    fn unstash_first(&mut self, slice: &mut Slice, world: &mut impl World) {
+        match self.stash.pop_front() {
+            Some(Stashed::Record(record)) => deliver(record, slice, world),
+            Some(Stashed::End(offset)) => slice.taken.skip_to = Some(offset),
+            None => {}
         }
     }
 
     /// The log went back: the topic was deleted and made again, or cut. What was taken before is
     /// delivered still, but none of it may be committed onto the new log: a new stay begins.
     fn rewind(&mut self, slice: &mut Slice, world: &mut impl World) {
-        while let Some(record) = self.stash.pop_front() {
-            deliver(record, slice, world);
+        while !self.stash.is_empty() {
+            self.unstash_first(slice, world);
         }
         self.hand_in(slice);
         let new = world.renew(&self.assignment);

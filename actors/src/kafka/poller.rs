@@ -266,8 +266,9 @@ impl Poller {
         loop {
             let noted = !self.consumer.context().is_empty();
             match self.consumer.poll(Duration::ZERO) {
-                // Statistics, a rebalance or a commit's answer that was served read as `None` too.
-                None if self.consumer.context().took_statistics() => {}
+                // What was served within the poll reads as `None` too: a log line, statistics, a
+                // rebalance, a commit's answer. What is behind it must not wait.
+                None if self.consumer.context().has_served() => {}
                 None if noted || self.consumer.context().is_empty() => return Ok(()),
                 None => {}
                 Some(Ok(_)) => {

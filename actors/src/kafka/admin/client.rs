@@ -13,7 +13,8 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientConfig, ClientContext};
 
-use super::{AdminError, brokers, refusal};
+use super::{AdminError, brokers};
+use crate::kafka::config;
 use crate::kafka::trouble::{Trouble, Troubles};
 
 /// A refused login or certificate is known within this time; then no more time is spent on it.
@@ -67,14 +68,14 @@ impl ConsumerContext for Noting {}
 /// the time.
 pub(super) fn ask<T>(
     kafka: &BTreeMap<String, String>,
-    config: &ClientConfig,
+    client: &ClientConfig,
     within: Duration,
     question: impl FnOnce(&Client<'_>) -> Result<T, AdminError>,
 ) -> Result<T, AdminError> {
     let noted = Arc::new(Mutex::new(Notes::default()));
     let deadline = Instant::now() + within;
-    let made = BaseConsumer::from_config_and_context(config, Noting(Arc::clone(&noted)));
-    let consumer = made.map_err(|error| AdminError::Properties(refusal(&error)))?;
+    let made = BaseConsumer::from_config_and_context(client, Noting(Arc::clone(&noted)));
+    let consumer = made.map_err(|error| AdminError::Properties(config::refusal(&error)))?;
     let client =
         Client { consumer: &consumer, noted, brokers: brokers(kafka), within, deadline };
     let asked = AtomicBool::new(false);

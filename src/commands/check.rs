@@ -1,0 +1,75 @@
+//! `keyway check`: says what would be run; with `--connect` it also tries everything that a run
+//! would need.
+//!
+//! It delivers nothing, joins no group, and shows no secret.
+
+mod connect;
+mod plan;
+
+use std::io::{self, Write};
+use std::thread;
+
+use self::connect::{Finding, Verdict};
+use super::words::count;
+use crate::cli::exit;
+use crate::settings::{PipelineSettings, Settings};
+
+/// Prints what would be run and, where wanted, tries it; gives the code to exit with: failed where
+/// something that was tried did not work.
+pub fn run(settings: &Settings, connect: bool) -> u8 {
+    // Where nobody reads what was found (a closed pipe), nothing was shown to work.
+    match run_into(settings, connect, &mut io::stdout().lock()) {
+        Ok(true) => exit::CLEAN,
+        Ok(false) | Err(_) => exit::FAILED,
+    }
+}
+
+/// The same, into any writer; whether everything that was tried worked.
+pub(super) fn run_into(
+    settings: &Settings,
+    connect: bool,
+    out: &mut dyn Write,
+) -> io::Result<bool> {
+    out.write_all(plan::of(settings).as_bytes())?;
+    if connect { try_all(settings, out) } else { Ok(true) }
+}
+
+/// Tries all pipelines, side by side since each may wait for brokers that are away, and prints what
+/// was found in their order. Whether everything worked.
+fn try_all(settings: &Settings, out: &mut dyn Write) -> io::Result<bool> {
+    let mut failed = 0;
+    writeln!(out)?;
+    thread::scope(|scope| {
+        let start = |pipeline| (pipeline, scope.spawn(move || connect::try_pipeline(pipeline)));
+        let tried: Vec<_> = settings.pipelines.iter().map(start).collect();
+        for (pipeline, tried) in tried {
+            let findings = tried.join().unwrap_or_else(|_| {
+                vec![Finding::failed("the check itself panicked (the panic is on standard error)")]
+            });
+            failed += findings.iter().filter(|it| it.verdict == Verdict::Failed).count();
+            print(pipeline, &findings, out)?;
+        }
+        Ok::<_, io::Error>(())
+    })?;
+    match failed {
+        0 => writeln!(out, "\neverything answers")?,
+        _ => writeln!(out, "\n{} failed", count(failed, "check"))?,
+    }
+    Ok(failed == 0)
+}
+
+fn print(
+    pipeline: &PipelineSettings,
+    findings: &[Finding],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for finding in findings {
+        let verdict = match finding.verdict {
+            Verdict::Ok => "ok",
+            Verdict::Note => "note",
+            Verdict::Failed => "FAILED",
+        };
+        writeln!(out, "{verdict:<7} {}: {}", pipeline.name, finding.what)?;
+    }
+    out.flush()
+}

@@ -1,0 +1,164 @@
+//! What would be run, in plain lines.
+
+use std::fmt::Write;
+
+use crate::commands::words::{count, grouped, size};
+use crate::settings::{
+    KafkaProperties, Listen, LogFormat, LogSettings, OffsetOverflow, OnFailure, Ordering,
+    PipelineSettings, RetrySettings, Settings,
+};
+use crate::wiring;
+
+/// All of it: each pipeline, and the process.
+pub fn of(settings: &Settings) -> String {
+    let pipelines = count(settings.pipelines.len(), "pipeline");
+    let mut text = format!("the configuration is valid: {pipelines}\n");
+    for pipeline in &settings.pipelines {
+        let _ = writeln!(text, "\npipeline {}", pipeline.name);
+        for (what, how) in lines(pipeline) {
+            let _ = writeln!(text, "  {what:<13}{how}");
+        }
+    }
+    let _ = writeln!(text, "\nthe process");
+    let _ = writeln!(text, "  {:<13}{}", "serves", serves(settings.listen));
+    let _ = writeln!(text, "  {:<13}{}", "logs", logs(&settings.log));
+    text
+}
+
+fn lines(pipeline: &PipelineSettings) -> Vec<(&'static str, String)> {
+    let mut lines = vec![
+        ("topics", topics(pipeline)),
+        ("group", pipeline.group_id.clone()),
+        ("brokers", pipeline.kafka.get("bootstrap.servers").unwrap_or_default().to_owned()),
+    ];
+    lines.extend(properties(&pipeline.kafka));
+    lines.extend([
+        ("url", url(pipeline)),
+        ("request", request(pipeline)),
+        ("order", order(pipeline.ordering).to_owned()),
+        ("in flight", in_flight(pipeline)),
+        ("buffer", buffer(pipeline)),
+        ("commits", commits(pipeline)),
+        ("deadlines", deadlines(pipeline)),
+        ("retries", retries(&pipeline.retry)),
+        ("rejected", on_failure(pipeline.retry.on_rejected).to_owned()),
+    ]);
+    if pipeline.retry.max_attempts.is_some() {
+        lines.push(("exhausted", on_failure(pipeline.retry.on_exhausted).to_owned()));
+    }
+    lines.push(match &pipeline.dead_letter {
+        Some(letters) => ("dead letters", letters.topic.clone()),
+        None => ("dead letters", "none".to_owned()),
+    });
+    lines
+}
+
+fn topics(pipeline: &PipelineSettings) -> String {
+    let topics = pipeline.topics.join(", ");
+    let Some(partitions) = &pipeline.partitions else { return topics };
+    let partitions: Vec<_> = partitions.iter().map(ToString::to_string).collect();
+    format!("{topics}; only partitions {}, which nobody else takes over", partitions.join(", "))
+}
+
+/// The other properties, a line each. `Debug` is what hides the secrets among them; it escapes line
+/// ends, so that a line of it is one property.
+fn properties(kafka: &KafkaProperties) -> Vec<(&'static str, String)> {
+    let shown = format!("{kafka:#?}");
+    let entries = shown.lines().filter_map(|line| {
+        let (name, value) = line.trim().trim_end_matches(',').split_once("\": ")?;
+        Some((name.trim_start_matches('"').to_owned(), value.to_owned()))
+    });
+    let others = entries.filter(|(name, _)| name != "bootstrap.servers");
+    let mut head = "librdkafka";
+    others.map(|(name, value)| (std::mem::take(&mut head), format!("{name} = {value}"))).collect()
+}
+
+/// Without its query, which may hold a secret.
+fn url(pipeline: &PipelineSettings) -> String {
+    match wiring::sink(&pipeline.http) {
+        Ok(sink) => sink.shown_url(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn request(pipeline: &PipelineSettings) -> String {
+    let http = &pipeline.http;
+    format!(
+        "POST, at most {:?}; content type {} where the record names none",
+        http.timeout, http.content_type
+    )
+}
+
+fn order(ordering: Ordering) -> &'static str {
+    match ordering {
+        Ordering::Key => "key: records of one topic, partition and key one after the other",
+        Ordering::Partition => "partition: records of one partition one after the other",
+        Ordering::Unordered => "unordered: no record waits for another",
+    }
+}
+
+fn in_flight(pipeline: &PipelineSettings) -> String {
+    let arbiters = count(pipeline.arbiters.get(), "thread");
+    format!("at most {}, on {arbiters}", count(pipeline.senders.get(), "request"))
+}
+
+fn buffer(pipeline: &PipelineSettings) -> String {
+    let records = grouped(pipeline.buffer_records);
+    format!("at most {records} records and {}", size(pipeline.buffer_bytes))
+}
+
+fn commits(pipeline: &PipelineSettings) -> String {
+    let full = match pipeline.offset_overflow {
+        OffsetOverflow::Hold => "hold: no new records until there is room",
+        OffsetOverflow::Replay => "replay: what does not fit may be sent again after a crash",
+    };
+    let most = grouped(pipeline.offset_metadata_max_bytes);
+    format!("every {:?}; where {most} bytes of metadata are full, {full}", pipeline.commit_interval)
+}
+
+fn deadlines(pipeline: &PipelineSettings) -> String {
+    let (stop, revoke) = (pipeline.drain_deadline, pipeline.revoke_deadline);
+    format!("requests under way get {stop:?} when it stops, {revoke:?} when partitions leave")
+}
+
+fn retries(retry: &RetrySettings) -> String {
+    let RetrySettings { initial, factor, max, .. } = retry;
+    let waits = format!("after {initial:?}, each wait {factor} times the last, at most {max:?}");
+    match retry.max_attempts {
+        Some(most) => format!("{waits}; {most} attempts"),
+        None => format!("{waits}; for ever"),
+    }
+}
+
+fn on_failure(on_failure: OnFailure) -> &'static str {
+    match on_failure {
+        OnFailure::DeadLetter => "dead_letter: goes to the dead-letter topic",
+        OnFailure::Drop => "drop: given up",
+        OnFailure::Retry => "retry: tried again at the longest wait, others of its key behind it",
+        OnFailure::Stop => "stop: the pipeline stops",
+    }
+}
+
+fn serves(listen: Listen) -> String {
+    match listen {
+        Listen::Off => "nothing".to_owned(),
+        Listen::At(address) => format!("/livez, /readyz and /metrics at http://{address}"),
+    }
+}
+
+fn logs(log: &LogSettings) -> String {
+    let format = match log.format {
+        LogFormat::Term => "text",
+        LogFormat::Json => "JSON",
+    };
+    let mut text = format!("{} and worse, as {format}, to stderr", log.level.as_str().to_lowercase());
+    if let Some(file) = &log.file {
+        let most = usize::try_from(log.file_max_size).unwrap_or(usize::MAX);
+        let kept = log.file_keep;
+        let _ = write!(text, " and {} ({kept} older files of {})", file.display(), size(most));
+    }
+    match log.stats_interval {
+        Some(every) => format!("{text}; counts every {every:?}"),
+        None => text,
+    }
+}

@@ -1,0 +1,168 @@
+//! The endpoint's own list of the requests it got: which record, in which order, from when to when,
+//! and how each ended. It believes nothing that Keyway says about itself.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::record::Record;
+
+/// Where a record is in the topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// Answered with 200.
+    Delivered,
+    /// Failed by the endpoint on purpose: a 503, or the connection closed without an answer.
+    Failed,
+    /// The client was gone before it had an answer.
+    Left,
+}
+
+/// A request that came in whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// The number of the record's key.
+    pub key: u32,
+    /// The how manieth record of its key.
+    pub number: u32,
+    /// Where it says that the record is.
+    pub place: Place,
+    /// From which process it came: the first is 0.
+    pub process: u32,
+    /// When its first byte was there, since the demo began.
+    pub began: Duration,
+    /// When its outcome was fixed, just before the client could know it; `None` while it is not.
+    pub end: Option<(Duration, How)>,
+}
+
+/// The list, with counts of it that are always up to date.
+#[derive(Debug)]
+pub struct Ledger {
+    opened: Instant,
+    requests: Vec<Request>,
+    process: u32,
+    /// By key, the number after the highest that was delivered.
+    next: HashMap<u32, u32>,
+    delivered: Arc<AtomicU64>,
+    in_flight: usize,
+    connections: usize,
+    waits: Vec<Duration>,
+    complaints: Vec<String>,
+}
+
+/// The list as the endpoint and the demo share it.
+#[derive(Clone, Debug)]
+pub struct Shared(Arc<Mutex<Ledger>>);
+
+impl Shared {
+    /// An empty list. Its clock starts with the demo; `delivered` is kept up to date.
+    pub fn new(opened: Instant, delivered: Arc<AtomicU64>) -> Self {
+        Self(Arc::new(Mutex::new(Ledger {
+            opened,
+            requests: Vec::new(),
+            process: 0,
+            next: HashMap::new(),
+            delivered,
+            in_flight: 0,
+            connections: 0,
+            waits: Vec::new(),
+            complaints: Vec::new(),
+        })))
+    }
+
+    /// The list, for a moment.
+    pub fn lock(&self) -> MutexGuard<'_, Ledger> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ledger {
+    /// Notes a request; returns its place in the list.
+    pub fn begin(&mut self, record: Record, place: Place, began: Instant) -> usize {
+        self.in_flight += 1;
+        self.requests.push(Request {
+            key: record.key,
+            number: record.number,
+            place,
+            process: self.process,
+            began: began.saturating_duration_since(self.opened),
+            end: None,
+        });
+        self.requests.len() - 1
+    }
+
+    /// Notes how a request ended; `written` is when its record was written.
+    pub fn end(&mut self, request: usize, how: How, written: Duration) {
+        let now = self.opened.elapsed();
+        let Some(request) = self.requests.get_mut(request) else {
+            unreachable!("only numbers that `begin` gave come here")
+        };
+        request.end = Some((now, how));
+        self.in_flight -= 1;
+        if how != How::Delivered {
+            return;
+        }
+        let next = self.next.entry(request.key).or_default();
+        if request.number >= *next {
+            *next = request.number + 1;
+            self.delivered.fetch_add(1, Ordering::Relaxed);
+            self.waits.push(now.saturating_sub(written));
+        }
+    }
+
+    /// Notes that a connection was made.
+    pub fn connected(&mut self) {
+        self.connections += 1;
+    }
+
+    /// Notes that a connection is gone.
+    pub fn disconnected(&mut self) {
+        self.connections -= 1;
+    }
+
+    /// Notes what was no request of a record of the demo.
+    pub fn complain(&mut self, about: String) {
+        self.complaints.push(about);
+    }
+
+    /// Requests without an outcome.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Open connections.
+    pub fn connections(&self) -> usize {
+        self.connections
+    }
+
+    /// How long the records that were delivered since the last call took, from written to delivered.
+    pub fn take_waits(&mut self) -> Vec<Duration> {
+        std::mem::take(&mut self.waits)
+    }
+
+    /// From here on requests are those of the next process. The one before is gone, and so are its
+    /// connections.
+    pub fn next_process(&mut self) {
+        self.process += 1;
+    }
+
+    /// All requests, in the order in which they were complete.
+    pub fn requests(&self) -> &[Request] {
+        &self.requests
+    }
+
+    /// What was no request of a record of the demo.
+    pub fn complaints(&self) -> &[String] {
+        &self.complaints
+    }
+}

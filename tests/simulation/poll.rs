@@ -1,0 +1,408 @@
+//! The poll thread of a member, re-played: serves the group, takes slices, hands them to arbiters.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use keyway_actors::core::intake::{Admission, Rest};
+use keyway_actors::core::ledger::Start;
+use keyway_actors::core::{Epoch, LaneId, codec};
+
+use crate::broker::CommitEntry;
+use crate::bus::{ARBITERS, Bus, Command, GaveUp, POLL, Record, ToLeader, ToOffsets};
+use crate::client::{Client, Notice};
+use crate::env::{Env, Said, trace};
+use crate::plan::{MILLIS, Micros};
+use crate::sabotage::Sabotage;
+use crate::stay::{Slice, Stay};
+
+const MAIN_QUEUE_EVERY: Micros = 900 * MILLIS;
+
+#[derive(Debug)]
+pub struct Partition {
+    pub draining: bool,
+    pub stay: Stay,
+    /// Stays that ended because the log went back, and of which records may still be here.
+    former: Vec<Epoch>,
+}
+
+#[derive(Debug, Default)]
+struct Outbox {
+    waiting: VecDeque<Vec<Record>>,
+    open: Vec<Record>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taking {
+    Open,
+    Paused,
+    Stopped,
+}
+
+#[derive(Debug)]
+pub struct Poll {
+    /// By slot.
+    pub partitions: BTreeMap<usize, Partition>,
+    pub taking: Taking,
+    ready: VecDeque<usize>,
+    outboxes: Vec<Outbox>,
+    unanswered: Option<Vec<usize>>,
+    next_slot: usize,
+    next_epoch: u64,
+    main_polled: Micros,
+    main_due: bool,
+    forgets_former: bool,
+    /// It has left the group and ended.
+    pub left: bool,
+}
+
+impl Poll {
+    pub fn new(env: &Env) -> Self {
+        Self {
+            partitions: BTreeMap::new(),
+            taking: Taking::Open,
+            ready: VecDeque::new(),
+            outboxes: (0..env.plan.arbiters).map(|_| Outbox::default()).collect(),
+            unanswered: None,
+            next_slot: 0,
+            next_epoch: 1,
+            main_polled: env.now,
+            main_due: true,
+            forgets_former: env.is(Sabotage::FormerForgotten),
+            left: false,
+        }
+    }
+
+    /// One turn of its loop.
+    pub fn step(&mut self, client: &mut Client, bus: &mut Bus, env: &mut Env) {
+        let full = self.routers_are_full(bus, env);
+        let rung = std::mem::take(&mut bus.bell);
+        self.main_due |= rung.main;
+        for slot in rung.partitions {
+            self.make_ready(slot);
+        }
+        if rung.room {
+            self.look_at_all(bus);
+        }
+        if self.obey(client, bus, env) {
+            self.left = true;
+            return;
+        }
+        self.serve_group(client, bus, env);
+        if !full && let Some(slot) = self.ready.pop_front() {
+            self.slice(slot, client, bus, env);
+        }
+        if self.ready.is_empty() || full {
+            let due = self.main_polled + MAIN_QUEUE_EVERY;
+            bus.wake_at(POLL, due.max(env.now + 1), env);
+        } else {
+            bus.ring(POLL, env);
+        }
+    }
+
+    fn make_ready(&mut self, slot: usize) {
+        if !self.ready.contains(&slot) {
+            self.ready.push_back(slot);
+        }
+    }
+
+    fn look_at_all(&mut self, bus: &mut Bus) {
+        let slots: Vec<_> = self.partitions.keys().copied().collect();
+        for slot in slots {
+            bus.stay_mut(self.partitions[&slot].stay.epoch).resting = None;
+            self.make_ready(slot);
+        }
+    }
+
+    fn obey(&mut self, client: &mut Client, bus: &mut Bus, env: &mut Env) -> bool {
+        while let Some(command) = bus.commands.pop_front() {
+            match command {
+                Command::Commit(entries) => self.commit(entries, bus, env),
+                Command::GiveUp { epochs, in_order, acknowledged } => {
+                    let partitions = self.give_up(&epochs, client, bus, env);
+                    bus.gave_up.push(GaveUp { epochs, partitions, in_order, acknowledged });
+                }
+                Command::Pause(paused) if self.taking != Taking::Stopped => {
+                    self.taking = if paused { Taking::Paused } else { Taking::Open };
+                    self.look_at_all(bus);
+                }
+                Command::Pause(_) => {}
+                Command::StopIntake => {
+                    self.taking = Taking::Stopped;
+                    let slots: Vec<_> = self.partitions.keys().copied().collect();
+                    self.drop_undelivered(&slots, bus, env);
+                    let epochs = self.partitions.values().map(|it| it.stay.epoch).collect();
+                    bus.tell_leader(ToLeader::IntakeStopped(epochs), env);
+                }
+                Command::Leave { in_order, acknowledged } => {
+                    let epochs = self.partitions.values().map(|it| it.stay.epoch).collect();
+                    let partitions = self.partitions.values().map(|it| it.stay.partition).collect();
+                    bus.gave_up.push(GaveUp { epochs, partitions, in_order, acknowledged });
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    fn serve_group(&mut self, client: &mut Client, bus: &mut Bus, env: &mut Env) {
+        if self.main_due || env.now - self.main_polled >= MAIN_QUEUE_EVERY {
+            self.main_polled = env.now;
+            self.main_due = false;
+            client.poll_main();
+        }
+        while self.unanswered.is_none() {
+            match client.next_notice() {
+                None => return,
+                Some(Notice::Assign(partitions)) => self.unanswered = Some(partitions),
+                Some(Notice::Revoke(partitions)) => self.revoke(&partitions, client, bus, env),
+                Some(Notice::Committed(answer)) => {
+                    bus.tell_offsets(ToOffsets::Answered(answer), env);
+                }
+            }
+            self.answer_assign(client, bus, env);
+        }
+        self.answer_assign(client, bus, env);
+    }
+
+    /// Begins the stays of newly assigned partitions: each resumes where its commit says.
+    fn answer_assign(&mut self, client: &mut Client, bus: &mut Bus, env: &mut Env) {
+        let Some(partitions) = self.unanswered.take() else { return };
+        if env.broker.down_until > env.now || (!env.healed && env.random.percent(2)) {
+            env.counts.committed_fetch_failed += 1;
+            self.unanswered = Some(partitions);
+            bus.wake_at(POLL, env.now + 50 * MILLIS, env);
+            return;
+        }
+        let mut from = Vec::new();
+        for partition in partitions {
+            let slot = self.open(partition, bus, env);
+            let committed = env.broker.committed[partition].as_ref().map(|it| it.base);
+            from.push((partition, slot, committed));
+        }
+        bus.partitions = self.partitions.len() as u64;
+        env.counts.assigns += 1;
+        let partitions: Vec<_> = from.iter().map(|it| it.0).collect();
+        trace!(env, "[{}] assigned {partitions:?}", bus.pid);
+        client.assign(&from, bus, env);
+        env.say(bus.pid, Said::Assigned(partitions));
+    }
+
+    fn open(&mut self, partition: usize, bus: &mut Bus, env: &mut Env) -> usize {
+        let start = match &env.broker.committed[partition] {
+            None => Start::Unknown,
+            Some(committed) => {
+                let settled = codec::decode(committed.base, &committed.metadata);
+                let settled = settled.unwrap_or_default();
+                env.counts.resumed_with_metadata += u64::from(!settled.is_empty());
+                Start::At { base: committed.base, settled }
+            }
+        };
+        let slot = self.next_slot;
+        self.next_slot += 1;
+        let epoch = Epoch(self.next_epoch);
+        self.next_epoch += 1;
+        trace!(env, "[{}] epoch {epoch} of {partition} begins: {start:?}", bus.pid);
+        bus.open(epoch, partition, slot);
+        let log = &env.broker.logs[partition];
+        env.check.opened((bus.pid, epoch), partition, &start, log);
+        let start = match start {
+            Start::At { base, .. } if env.is(Sabotage::ForgetResumed) => {
+                Start::At { base, settled: Vec::new() }
+            }
+            start => start,
+        };
+        let stay = Stay::new(epoch, partition, slot, &start, bus);
+        self.partitions.insert(slot, Partition { draining: false, stay, former: Vec::new() });
+        bus.tell_offsets(ToOffsets::Opened { epoch, partition, start }, env);
+        slot
+    }
+
+    fn revoke(&mut self, wanted: &[usize], client: &mut Client, bus: &mut Bus, env: &mut Env) {
+        let slots: Vec<usize> = self
+            .partitions
+            .iter()
+            .filter(|(_, it)| wanted.contains(&it.stay.partition))
+            .map(|(slot, _)| *slot)
+            .collect();
+        let epochs: Vec<Epoch> = slots.iter().flat_map(|slot| self.epochs(*slot, bus)).collect();
+        self.drop_undelivered(&slots, bus, env);
+        trace!(env, "[{}] revoke of {wanted:?}, lost: {}", bus.pid, client.lost);
+        if client.lost {
+            env.counts.losses += 1;
+            bus.lost.extend(epochs.iter().copied());
+            bus.tell_offsets(ToOffsets::Closed(epochs.clone()), env);
+            bus.tell_leader(ToLeader::Lost(epochs.clone()), env);
+            self.give_up(&epochs, client, bus, env);
+            return;
+        }
+        env.counts.revokes += 1;
+        for slot in slots {
+            if let Some(partition) = self.partitions.get_mut(&slot) {
+                partition.draining = true;
+            }
+        }
+        bus.tell_leader(ToLeader::Revoking(epochs), env);
+    }
+
+    /// The stays of a partition: the present one, and former ones that still have records here.
+    fn epochs(&self, slot: usize, bus: &Bus) -> Vec<Epoch> {
+        let partition = &self.partitions[&slot];
+        let former = partition.former.iter().copied();
+        let former = former.filter(|it| bus.stays.contains_key(it) && !self.forgets_former);
+        former.chain([partition.stay.epoch]).collect()
+    }
+
+    /// Answers a revoke.
+    fn give_up(
+        &mut self,
+        epochs: &[Epoch],
+        client: &mut Client,
+        bus: &mut Bus,
+        env: &mut Env,
+    ) -> Vec<usize> {
+        let mut list = Vec::new();
+        self.partitions.retain(|_, partition| {
+            let ends = epochs.contains(&partition.stay.epoch);
+            if ends {
+                list.push(partition.stay.partition);
+            }
+            !ends
+        });
+        bus.partitions = self.partitions.len() as u64;
+        if list.is_empty() {
+            return list;
+        }
+        trace!(env, "[{}] gives up {list:?}", bus.pid);
+        bus.tell_offsets(ToOffsets::Closed(epochs.to_vec()), env);
+        client.unassign(&list, bus, env);
+        env.say(bus.pid, Said::GivenUp(list.clone()));
+        list
+    }
+
+    fn commit(&mut self, mut entries: Vec<CommitEntry>, bus: &mut Bus, env: &mut Env) {
+        if !env.is(Sabotage::CommitEnded) {
+            let before = entries.len();
+            let is_on = |epoch| self.partitions.values().any(|it| it.stay.epoch == epoch);
+            entries.retain(|entry| is_on(entry.epoch));
+            env.counts.commits_of_ended_stays += (before - entries.len()) as u64;
+        }
+        env.counts.commits += 1;
+        env.say(bus.pid, Said::Commit(entries));
+    }
+
+    /// Takes one slice from a partition, as much as there is room for.
+    fn slice(&mut self, slot: usize, client: &mut Client, bus: &mut Bus, env: &mut Env) {
+        if self.taking != Taking::Open {
+            return;
+        }
+        let Some(partition) = self.partitions.get_mut(&slot) else { return };
+        if partition.draining {
+            return;
+        }
+        let most = match partition.stay.admit(bus, env) {
+            Admission::Take(most) => usize::try_from(most).unwrap_or(usize::MAX),
+            Admission::Rest(Rest::Span) => {
+                env.counts.rests_for_span += 1;
+                return;
+            }
+            Admission::Rest(Rest::Buffer) => {
+                env.counts.rests_for_buffer += 1;
+                bus.starving = true;
+                return;
+            }
+        };
+        let mut slice = Slice::default();
+        let mut is_empty = false;
+        let had_stash = partition.stay.stashed() > 0;
+        if partition.stay.unstash(&mut slice, bus) && !had_stash {
+            let fetched = client.take(partition.stay.partition, most, bus, env);
+            is_empty = fetched.is_empty();
+            for it in fetched {
+                partition.stay.fetched(it, &mut slice, &mut self.next_epoch, bus, env);
+            }
+        }
+        partition.stay.hand_in(&mut slice, bus, env);
+        for (old, new) in slice.rewound {
+            trace!(env, "[{}] epoch {new} follows {old}: the log went back", bus.pid);
+            partition.former.push(old);
+            let of = partition.stay.partition;
+            let log = &env.broker.logs[of];
+            env.check.opened((bus.pid, new), of, &Start::Unknown, log);
+            bus.tell_offsets(ToOffsets::Closed(vec![old]), env);
+            let start = Start::Unknown;
+            bus.tell_offsets(ToOffsets::Opened { epoch: new, partition: of, start }, env);
+        }
+        for record in slice.delivered {
+            let arbiter = arbiter_of(record.lane, self.outboxes.len());
+            self.outboxes[arbiter].open.push(record);
+        }
+        self.flush(bus, env);
+        if !is_empty {
+            self.ready.push_back(slot);
+        }
+    }
+
+    /// Hands the arbiters what they have room for, in order.
+    fn flush(&mut self, bus: &mut Bus, env: &mut Env) {
+        for (arbiter, outbox) in self.outboxes.iter_mut().enumerate() {
+            if !outbox.open.is_empty() {
+                outbox.waiting.push_back(std::mem::take(&mut outbox.open));
+            }
+            while bus.batches[arbiter].len() < env.plan.channel
+                && let Some(batch) = outbox.waiting.pop_front()
+            {
+                bus.batches[arbiter].push_back(batch);
+                bus.ring(ARBITERS + arbiter, env);
+            }
+        }
+    }
+
+    /// Whether nobody wants more. An arbiter that has batches waiting for it rings when it takes one.
+    fn routers_are_full(&mut self, bus: &mut Bus, env: &mut Env) -> bool {
+        if env.is(Sabotage::OutboxForgotten) && !self.is_full() {
+            return false;
+        }
+        self.flush(bus, env);
+        for (hungry, outbox) in bus.hungry.iter_mut().zip(&self.outboxes) {
+            *hungry = !outbox.waiting.is_empty();
+        }
+        env.counts.routers_full += u64::from(self.is_full());
+        self.is_full()
+    }
+
+    /// Lets go of what was taken in and is not with an arbiter yet.
+    fn drop_undelivered(&mut self, slots: &[usize], bus: &mut Bus, env: &mut Env) {
+        let epochs: Vec<Epoch> = slots.iter().flat_map(|slot| self.epochs(*slot, bus)).collect();
+        for outbox in &mut self.outboxes {
+            for batch in &mut outbox.waiting {
+                batch.retain(|record| {
+                    let goes = epochs.contains(&record.epoch);
+                    if goes {
+                        bus.release(record.epoch, record.bytes, env);
+                    }
+                    !goes
+                });
+            }
+            outbox.waiting.retain(|batch| !batch.is_empty());
+        }
+        for slot in slots {
+            if let Some(partition) = self.partitions.get_mut(slot) {
+                partition.stay.drop_stash(bus, env);
+            }
+        }
+    }
+
+    /// Whether no arbiter has room.
+    pub fn is_full(&self) -> bool {
+        self.outboxes.iter().all(|outbox| !outbox.waiting.is_empty())
+    }
+
+    /// Records that wait for an arbiter to have room.
+    pub fn waiting(&self) -> usize {
+        self.outboxes.iter().flat_map(|it| &it.waiting).map(Vec::len).sum()
+    }
+}
+
+fn arbiter_of(lane: LaneId, arbiters: usize) -> usize {
+    let share = u128::from(lane.0) * arbiters as u128;
+    usize::try_from(share >> 64).unwrap_or(0)
+}

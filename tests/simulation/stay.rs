@@ -1,0 +1,231 @@
+//! The poll thread's part of a stay: what of the partition is to be delivered, and how much.
+
+use std::collections::VecDeque;
+
+use keyway_actors::core::intake::{self, Admission, Cursor, Rest};
+use keyway_actors::core::ledger::Start;
+use keyway_actors::core::{Epoch, Offset};
+
+use crate::broker::Stored;
+use crate::bus::{Bus, Last, Record, Taken, push_taken};
+use crate::client::Fetched;
+use crate::env::Env;
+use crate::sabotage::Sabotage;
+
+#[derive(Debug)]
+pub struct Stay {
+    pub epoch: Epoch,
+    pub partition: usize,
+    slot: usize,
+    cursor: Cursor,
+    /// What was taken from the queue behind a record that the span does not allow yet, that record
+    /// first. While there is some, nothing more is taken.
+    stash: VecDeque<Stashed>,
+    average: u64,
+}
+
+#[derive(Debug)]
+enum Stashed {
+    Record(Record),
+    End(Offset, u32),
+}
+
+/// What a slice came to.
+#[derive(Debug, Default)]
+pub struct Slice {
+    pub delivered: Vec<Record>,
+    /// Stays that ended because the log went back, each with the one that follows.
+    pub rewound: Vec<(Epoch, Epoch)>,
+    taken: Vec<Taken>,
+}
+
+impl Stay {
+    pub fn new(epoch: Epoch, partition: usize, slot: usize, start: &Start, bus: &mut Bus) -> Self {
+        let cursor = match start {
+            Start::At { base, settled } => {
+                let stay = bus.stay_mut(epoch);
+                stay.next = Some(*base);
+                stay.base = Some(*base);
+                Cursor::new(Some(*base), settled.clone())
+            }
+            Start::Unknown => Cursor::default(),
+        };
+        Self { epoch, partition, slot, cursor, stash: VecDeque::new(), average: 1024 }
+    }
+
+    /// Records that wait for the span.
+    pub fn stashed(&self) -> usize {
+        self.stash.iter().filter(|it| matches!(it, Stashed::Record(_))).count()
+    }
+
+    pub fn drop_stash(&mut self, bus: &mut Bus, env: &mut Env) {
+        for stashed in std::mem::take(&mut self.stash) {
+            if let Stashed::Record(record) = stashed {
+                bus.release(record.epoch, record.bytes, env);
+            }
+        }
+    }
+
+    /// How much may be taken. Where nothing may, the partition is marked as resting.
+    pub fn admit(&self, bus: &mut Bus, env: &Env) -> Admission {
+        let admission = self.admission(bus, env);
+        let Admission::Rest(rest) = admission else { return admission };
+        bus.stay_mut(self.epoch).resting = Some(rest);
+        admission
+    }
+
+    pub fn admission(&self, bus: &Bus, env: &Env) -> Admission {
+        match self.stash.front() {
+            Some(Stashed::Record(first)) if !self.spans(first.offset, bus) => {
+                return Admission::Rest(Rest::Span);
+            }
+            // What was taken in already needs no room.
+            Some(_) if !env.is(Sabotage::StashNeedsRoom) => return Admission::Take(1),
+            _ => {}
+        }
+        let stay = bus.stay(self.epoch);
+        bus.intake.admit(bus.partitions, bus.held, stay.held, stay.position(), self.average)
+    }
+
+    fn spans(&self, offset: Offset, bus: &Bus) -> bool {
+        let stay = bus.stay(self.epoch);
+        bus.intake.spans(stay.held.records, stay.base, offset)
+    }
+
+    /// Delivers what was stashed; true if nothing is left there and more may be taken.
+    pub fn unstash(&mut self, slice: &mut Slice, bus: &Bus) -> bool {
+        while let Some(stashed) = self.stash.pop_front() {
+            match stashed {
+                Stashed::Record(record) if self.spans(record.offset, bus) => deliver(record, slice),
+                Stashed::End(end, log) => slice.taken.push(Taken::End(end, log)),
+                record @ Stashed::Record(_) => {
+                    self.stash.push_front(record);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Goes through what was taken from the queue.
+    pub fn fetched(
+        &mut self,
+        fetched: Fetched,
+        slice: &mut Slice,
+        next_epoch: &mut u64,
+        bus: &mut Bus,
+        env: &mut Env,
+    ) {
+        match fetched {
+            Fetched::Message(stored) => self.message(stored, slice, next_epoch, bus, env),
+            Fetched::End(end) => {
+                env.counts.ends_seen += 1;
+                if !self.cursor.reached_end(end) {
+                    self.rewind(slice, next_epoch, bus, env);
+                    self.cursor.reached_end(end);
+                }
+                let log = env.broker.logs[self.partition].version;
+                if self.stash.is_empty() || env.is(Sabotage::EndOvertakesStash) {
+                    slice.taken.push(Taken::End(end, log));
+                } else {
+                    self.stash.push_back(Stashed::End(end, log));
+                }
+            }
+        }
+    }
+
+    fn message(
+        &mut self,
+        stored: Stored,
+        slice: &mut Slice,
+        next_epoch: &mut u64,
+        bus: &mut Bus,
+        env: &mut Env,
+    ) {
+        let fetched = match self.cursor.fetched(stored.offset) {
+            intake::Fetched::Behind => {
+                self.rewind(slice, next_epoch, bus, env);
+                self.cursor.fetched(stored.offset)
+            }
+            fetched => fetched,
+        };
+        if fetched == intake::Fetched::AlreadySettled {
+            env.counts.already_settled += 1;
+            return;
+        }
+        let record = self.record(stored, bus, env);
+        if bus.stay(self.epoch).base.is_none() && !env.is(Sabotage::BaseComesLate) {
+            // The ledger will say the same, but only after much more was taken in.
+            bus.stay_mut(self.epoch).base = Some(record.offset);
+        }
+        if self.stash.is_empty() && self.spans(record.offset, bus) {
+            deliver(record, slice);
+        } else {
+            env.counts.stashed += 1;
+            self.stash.push_back(Stashed::Record(record));
+        }
+    }
+
+    fn record(&mut self, stored: Stored, bus: &mut Bus, env: &Env) -> Record {
+        let produced = env.broker.produced[stored.id];
+        bus.hold(self.epoch, produced.bytes);
+        self.average = (self.average * 7 + produced.bytes) / 8;
+        Record {
+            id: stored.id,
+            partition: self.partition,
+            offset: stored.offset,
+            key: produced.key,
+            lane: produced.lane,
+            epoch: self.epoch,
+            bytes: produced.bytes,
+            poisoned: produced.poisoned,
+            tries: 0,
+            last: Last::Nothing,
+            settled_early: false,
+        }
+    }
+
+    /// The log went back: a new stay begins.
+    fn rewind(&mut self, slice: &mut Slice, next_epoch: &mut u64, bus: &mut Bus, env: &mut Env) {
+        env.counts.rewinds += 1;
+        while let Some(stashed) = self.stash.pop_front() {
+            match stashed {
+                Stashed::Record(record) => deliver(record, slice),
+                Stashed::End(end, log) => slice.taken.push(Taken::End(end, log)),
+            }
+        }
+        self.hand_in(slice, bus, env);
+        let new = Epoch(*next_epoch);
+        *next_epoch += 1;
+        bus.open(new, self.partition, self.slot);
+        slice.rewound.push((self.epoch, new));
+        self.epoch = new;
+        self.cursor = Cursor::default();
+    }
+
+    /// Tells the ledger what was taken, before any of it can be settled.
+    pub fn hand_in(&self, slice: &mut Slice, bus: &mut Bus, env: &mut Env) {
+        let mut new = std::mem::take(&mut slice.taken);
+        if let Some(next) = self.cursor.next() {
+            env.check.read(bus.pid, self.epoch, next);
+        }
+        let waits = match self.stash.front() {
+            Some(Stashed::Record(first)) => Some(first.offset),
+            _ => None,
+        };
+        // Without this the base stays before the gap, however wide, and the record waits for ever.
+        if let (Some(first), false) = (waits, env.is(Sabotage::StashHidesGap)) {
+            new.push(Taken::UpTo(first));
+        }
+        if new.is_empty() {
+            return;
+        }
+        bus.note_taken(self.epoch, new, env);
+        bus.stay_mut(self.epoch).next = waits.or(self.cursor.next());
+    }
+}
+
+fn deliver(record: Record, slice: &mut Slice) {
+    push_taken(&mut slice.taken, record.offset);
+    slice.delivered.push(record);
+}

@@ -1,0 +1,100 @@
+//! Prometheus text, read back.
+
+/// One scrape of `/metrics`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Metrics(Vec<Sample>);
+
+#[derive(Debug, Clone, PartialEq)]
+struct Sample {
+    name: String,
+    labels: Vec<(String, String)>,
+    value: f64,
+}
+
+impl Metrics {
+    /// Reads a scrape; panics at a line that Prometheus would refuse.
+    pub fn parse(text: &str) -> Self {
+        let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let samples = lines.map(|line| sample(line).unwrap_or_else(|| panic!("no sample: {line}")));
+        Self(samples.collect())
+    }
+
+    /// The sum of all samples of a name that have these labels; 0 when there are none.
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        self.matching(name, labels).map(|sample| sample.value).sum()
+    }
+
+    /// The only sample of a name with these labels; `None` when there is none.
+    pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let mut found = self.matching(name, labels);
+        let first = found.next()?;
+        assert!(found.next().is_none(), "several samples of {name} {labels:?}");
+        Some(first.value)
+    }
+
+    /// Whether there is a sample of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|sample| sample.name == name)
+    }
+
+    /// All names, each once, in order.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.0.iter().map(|sample| sample.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    fn matching<'a>(
+        &'a self,
+        name: &'a str,
+        labels: &'a [(&'a str, &'a str)],
+    ) -> impl Iterator<Item = &'a Sample> {
+        let has = |sample: &Sample, wanted: &(&str, &str)| {
+            sample.labels.iter().any(|(name, value)| (name.as_str(), value.as_str()) == *wanted)
+        };
+        self.0.iter().filter(move |sample| {
+            sample.name == name && labels.iter().all(|wanted| has(sample, wanted))
+        })
+    }
+}
+
+fn sample(line: &str) -> Option<Sample> {
+    let end = line.find(['{', ' '])?;
+    let (name, mut rest) = line.split_at(end);
+    let mut labels = Vec::new();
+    if let Some(inside) = rest.strip_prefix('{') {
+        rest = inside;
+        while !rest.starts_with('}') {
+            let (label, after) = rest.split_once("=\"")?;
+            let (value, after) = quoted(after)?;
+            labels.push((label.trim_start_matches(',').to_owned(), value));
+            rest = after;
+        }
+        rest = &rest[1..];
+    }
+    let value = rest.split_whitespace().next()?;
+    let value = match value {
+        "+Inf" => f64::INFINITY,
+        "-Inf" => f64::NEG_INFINITY,
+        other => other.parse().ok()?,
+    };
+    Some(Sample { name: name.to_owned(), labels, value })
+}
+
+/// A label's value up to its closing quote, and what follows that.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut letters = text.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '"' => return Some((value, &text[at + 1..])),
+            '\\' => value.push(match letters.next()?.1 {
+                'n' => '\n',
+                other => other,
+            }),
+            other => value.push(other),
+        }
+    }
+    None
+}
