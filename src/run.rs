@@ -79,7 +79,7 @@ async fn start(settings: &Settings, log: &Logger) -> Result<Vec<Handle>, RunErro
         let started = wiring::sink(&pipeline.http)
             .map_err(|error| PipelineError::Config(error.to_string()))
             .and_then(|sink| {
-                Pipeline::start_with_log(wiring::pipeline(pipeline), sink, log.clone())
+                Pipeline::start_with_log(wiring::pipeline(pipeline), sink, log)
             });
         match started {
             Ok(handle) => handles.push(handle),

@@ -142,7 +142,7 @@ impl PipelineConfig {
 
     fn max_poll_interval(&self) -> Result<Duration, PipelineError> {
         let Some(value) = self.kafka.get("max.poll.interval.ms") else {
-            return Ok(Duration::from_secs(300));
+            return Ok(Duration::from_mins(5));
         };
         value.parse().map(Duration::from_millis).map_err(|_| {
             PipelineError::Config(format!(

@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use crate::assignment::Room;
-use crate::config::PipelineConfig;
 use crate::error::PipelineError;
 use crate::message::{Queued, Stop};
 use crate::pulse::{Life, Part, Pulse};
@@ -79,7 +78,8 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: &PipelineConfig, wiring: &Wiring) -> Self {
+    pub(crate) fn new(wiring: &Wiring) -> Self {
+        let config = wiring.config();
         Self {
             name: config.name.clone(),
             drain_deadline: config.drain_deadline,

@@ -43,7 +43,7 @@ impl Pipeline {
         config: PipelineConfig,
         sink: F,
     ) -> Result<Handle, PipelineError> {
-        Self::start_with_log(config, sink, Logger::root(Discard, o!()))
+        Self::start_with_log(config, sink, &Logger::root(Discard, o!()))
     }
 
     /// Starts a pipeline that says what it does to `log`, which must not block.
@@ -53,24 +53,24 @@ impl Pipeline {
     pub fn start_with_log<F: SinkFactory>(
         config: PipelineConfig,
         sink: F,
-        log: Logger,
+        log: &Logger,
     ) -> Result<Handle, PipelineError> {
         let log = log.new(o!("pipeline" => config.name.clone()));
-        let (wiring, endings) = Wiring::new(config.clone(), log.clone())?;
-        let shared = Arc::new(Shared::new(&config, &wiring));
+        let (name, drain_deadline) = (format!("keyway-{}", config.name), config.drain_deadline);
+        let (wiring, endings) = Wiring::new(config, log.clone())?;
+        let shared = Arc::new(Shared::new(&wiring));
         let (control, controls) = mpsc::unbounded_channel();
         let (end, ended) = watch::channel(None);
         let (ready, is_ready) = std_mpsc::sync_channel(1);
         let main = Main {
             shared: Arc::clone(&shared),
-            drain_deadline: config.drain_deadline,
+            drain_deadline,
             controls,
             log,
         };
-        let name = format!("keyway-{}", config.name);
         std::thread::Builder::new()
             .name(name.clone())
-            .spawn(move || main.run(sink, wiring, endings, &ready, &end))
+            .spawn(move || main.run(&sink, wiring, endings, &ready, &end))
             .map_err(|error| PipelineError::Thread { name, reason: error.to_string() })?;
         match is_ready.recv() {
             Ok(Ok(())) => Ok(Handle::new(shared, control, ended)),
@@ -102,14 +102,14 @@ struct Parts {
 impl Main {
     fn run<F: SinkFactory>(
         mut self,
-        sink: F,
+        sink: &F,
         wiring: Wiring,
         endings: Endings,
         ready: &std_mpsc::SyncSender<Result<(), PipelineError>>,
         end: &watch::Sender<Option<Result<(), PipelineError>>>,
     ) {
         let result = System::new().block_on(async {
-            match make(&sink, wiring, endings).await {
+            match make(sink, wiring, endings).await {
                 Ok(parts) => {
                     let _ = ready.send(Ok(()));
                     self.lead(parts).await

@@ -94,6 +94,10 @@ impl Wiring {
         Ok((wiring, Endings { failed }))
     }
 
+    pub(crate) fn config(&self) -> &PipelineConfig {
+        &self.config
+    }
+
     pub(crate) fn room(&self) -> &Arc<Room> {
         &self.room
     }

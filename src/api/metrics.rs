@@ -22,21 +22,17 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// dropped + returned + held.
 const COUNTERS: [(&str, &str, fn(&Status) -> u64); 8] = [
     ("records_received_total", "Records taken in to be delivered.", |it| it.totals.received),
-    (
-        "records_delivered_total",
-        "Records that the receiver has accepted.",
-        |it| it.totals.delivered,
-    ),
+    ("records_delivered_total", "Records that the receiver has accepted.", |it| {
+        it.totals.delivered
+    }),
     (
         "records_dead_lettered_total",
         "Records whose dead letter the broker has acknowledged.",
         |it| it.totals.dead_lettered,
     ),
-    (
-        "records_dropped_total",
-        "Records given up on because a setting says so.",
-        |it| it.totals.dropped,
-    ),
+    ("records_dropped_total", "Records given up on because a setting says so.", |it| {
+        it.totals.dropped
+    }),
     (
         "records_returned_total",
         "Records let go unsettled, with their partition or at the stop; they are taken in again by \
@@ -74,7 +70,9 @@ const GAUGES: [(&str, &str, fn(&Status) -> u64); 11] = [
         "1 while the coordinator of the group is out of reach, as of the last five seconds.",
         |it| u64::from(it.cut_off),
     ),
-    ("assigned_partitions", "Partitions that the pipeline has.", |it| it.partitions_assigned as u64),
+    ("assigned_partitions", "Partitions that the pipeline has.", |it| {
+        it.partitions_assigned as u64
+    }),
     ("in_flight", "Deliveries under way.", |it| it.totals.in_flight),
     (
         "held_records",
@@ -87,11 +85,9 @@ const GAUGES: [(&str, &str, fn(&Status) -> u64); 11] = [
          records move.",
         |it| it.totals.held_records,
     ),
-    (
-        "held_bytes",
-        "Bytes of the buffer in use, with what it costs to keep a record.",
-        |it| it.totals.held_bytes,
-    ),
+    ("held_bytes", "Bytes of the buffer in use, with what it costs to keep a record.", |it| {
+        it.totals.held_bytes
+    }),
     ("lanes", "Lanes with a record in them.", |it| it.totals.lanes),
     ("lanes_ready", "Lanes that wait for a sender.", |it| it.totals.lanes_ready),
     ("lanes_waiting", "Lanes that wait for a retry.", |it| it.totals.lanes_waiting),
@@ -104,16 +100,12 @@ const GAUGES: [(&str, &str, fn(&Status) -> u64); 11] = [
 
 /// Gauges of a partition, as of the last commit interval.
 const OF_PARTITIONS: [(&str, &str, fn(&PartitionStatus) -> Option<f64>); 4] = [
-    (
-        "committed_offset",
-        "The offset that the broker acknowledged last.",
-        |it| it.committed.map(offset),
-    ),
-    (
-        "consumer_lag",
-        "Offsets from the lowest that is not settled to the end of the log.",
-        |it| it.lag().map(float),
-    ),
+    ("committed_offset", "The offset that the broker acknowledged last.", |it| {
+        it.committed.map(offset)
+    }),
+    ("consumer_lag", "Offsets from the lowest that is not settled to the end of the log.", |it| {
+        it.lag().map(float)
+    }),
     (
         "oldest_unsettled_age_seconds",
         "How long the lowest offset that is not settled has been held; 0 while none is.",
@@ -173,22 +165,28 @@ fn of_process(families: &mut Families, lines_dropped: u64) {
 
 /// Counters and states that a fixed word tells apart.
 fn by_word(families: &mut Families, statuses: &[Status]) {
-    let mut split = |name, help, label: &'static str, counts: fn(&Status) -> Vec<(&'static str, u64)>| {
-        let samples = statuses.iter().flat_map(|status| {
-            let pipeline = ("pipeline", status.name.as_str());
-            counts(status).into_iter().map(move |(word, count)| counter(&[pipeline, (label, word)], count))
-        });
-        families.counters(name, help, samples.collect());
-    };
+    let mut split =
+        |name, help, label: &'static str, counts: fn(&Status) -> Vec<(&'static str, u64)>| {
+            let samples = statuses.iter().flat_map(|status| {
+                let pipeline = ("pipeline", status.name.as_str());
+                counts(status)
+                    .into_iter()
+                    .map(move |(word, count)| counter(&[pipeline, (label, word)], count))
+            });
+            families.counters(name, help, samples.collect());
+        };
     split("requests_total", "Delivery attempts that ended, by how.", "class", |it| {
         zip(&REQUEST_CLASSES, &it.totals.requests)
     });
     split("retries_total", "Attempts that are tried again, by why.", "reason", |it| {
         zip(&RETRY_REASONS, &it.totals.retries)
     });
-    split("commits_total", "Answers to commits, one for each partition, by result.", "result", |it| {
-        vec![("ok", it.totals.commits_ok), ("failed", it.totals.commits_failed)]
-    });
+    split(
+        "commits_total",
+        "Answers to commits, one for each partition, by result.",
+        "result",
+        |it| vec![("ok", it.totals.commits_ok), ("failed", it.totals.commits_failed)],
+    );
     split("rebalances_total", "Rebalances, by what became of the partitions.", "event", |it| {
         let totals = &it.totals;
         vec![

@@ -110,15 +110,16 @@ impl Bound {
 
     fn serve_with(self, shown: Shown, limits: Limits, log: &Logger) -> Server {
         let shown = web::Data::new(shown);
-        let listening = HttpServer::new(move || App::new().app_data(shown.clone()).configure(routes))
-            .workers(1)
-            .max_connections(limits.connections)
-            .keep_alive(KeepAlive::Disabled)
-            .client_request_timeout(limits.head)
-            .on_connect(lease::of(limits.lease))
-            .disable_signals()
-            .shutdown_timeout(LAST_ANSWERS)
-            .listen(self.listener);
+        let listening =
+            HttpServer::new(move || App::new().app_data(shown.clone()).configure(routes))
+                .workers(1)
+                .max_connections(limits.connections)
+                .keep_alive(KeepAlive::Disabled)
+                .client_request_timeout(limits.head)
+                .on_connect(lease::of(limits.lease))
+                .disable_signals()
+                .shutdown_timeout(LAST_ANSWERS)
+                .listen(self.listener);
         let server = match listening {
             Ok(listening) => listening.run(),
             Err(error) => return Server::failed(&error, log),

@@ -8,8 +8,10 @@ mod plan;
 
 use std::io::{self, Write};
 use std::thread;
+use std::time::Duration;
 
 use self::connect::{Finding, Verdict};
+use super::PATIENCE;
 use super::words::count;
 use crate::cli::exit;
 use crate::settings::{PipelineSettings, Settings};
@@ -18,29 +20,32 @@ use crate::settings::{PipelineSettings, Settings};
 /// something that was tried did not work.
 pub fn run(settings: &Settings, connect: bool) -> u8 {
     // Where nobody reads what was found (a closed pipe), nothing was shown to work.
-    match run_into(settings, connect, &mut io::stdout().lock()) {
+    let patience = connect.then_some(PATIENCE);
+    match run_into(settings, patience, &mut io::stdout().lock()) {
         Ok(true) => exit::CLEAN,
         Ok(false) | Err(_) => exit::FAILED,
     }
 }
 
-/// The same, into any writer; whether everything that was tried worked.
+/// The same, into any writer; whether everything that was tried worked. Nothing is without a
+/// patience, which is how long a cluster may take to answer.
 pub(super) fn run_into(
     settings: &Settings,
-    connect: bool,
+    patience: Option<Duration>,
     out: &mut dyn Write,
 ) -> io::Result<bool> {
     out.write_all(plan::of(settings).as_bytes())?;
-    if connect { try_all(settings, out) } else { Ok(true) }
+    patience.map_or(Ok(true), |patience| try_all(settings, patience, out))
 }
 
 /// Tries all pipelines, side by side since each may wait for brokers that are away, and prints what
 /// was found in their order. Whether everything worked.
-fn try_all(settings: &Settings, out: &mut dyn Write) -> io::Result<bool> {
+fn try_all(settings: &Settings, patience: Duration, out: &mut dyn Write) -> io::Result<bool> {
     let mut failed = 0;
     writeln!(out)?;
     thread::scope(|scope| {
-        let start = |pipeline| (pipeline, scope.spawn(move || connect::try_pipeline(pipeline)));
+        let start =
+            |pipeline| (pipeline, scope.spawn(move || connect::try_pipeline(pipeline, patience)));
         let tried: Vec<_> = settings.pipelines.iter().map(start).collect();
         for (pipeline, tried) in tried {
             let findings = tried.join().unwrap_or_else(|_| {
@@ -58,11 +63,7 @@ fn try_all(settings: &Settings, out: &mut dyn Write) -> io::Result<bool> {
     Ok(failed == 0)
 }
 
-fn print(
-    pipeline: &PipelineSettings,
-    findings: &[Finding],
-    out: &mut dyn Write,
-) -> io::Result<()> {
+fn print(pipeline: &PipelineSettings, findings: &[Finding], out: &mut dyn Write) -> io::Result<()> {
     for finding in findings {
         let verdict = match finding.verdict {
             Verdict::Ok => "ok",

@@ -56,7 +56,9 @@ mod tests {
 
     #[test]
     fn a_long_list_says_how_much_it_leaves_out() {
-        let of = |count: u32| first((0..count).map(|it| it.to_string()).collect::<Vec<_>>().into_iter(), 2);
+        let of = |count: u32| {
+            first((0..count).map(|it| it.to_string()).collect::<Vec<_>>().into_iter(), 2)
+        };
         assert_eq!([of(0), of(2), of(5)], ["", "0, 1", "0, 1, +3 more"]);
     }
 }

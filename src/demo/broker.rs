@@ -38,8 +38,7 @@ impl Broker {
     /// # Errors
     /// What librdkafka says.
     pub fn start() -> Result<Self, KafkaError> {
-        let owner: BaseProducer =
-            ClientConfig::new().set("test.mock.num.brokers", "1").create()?;
+        let owner: BaseProducer = ClientConfig::new().set("test.mock.num.brokers", "1").create()?;
         mock_groups_form_at_once(owner.client());
         let Some(cluster) = owner.client().mock_cluster() else {
             return Err(KafkaError::MockCluster(RDKafkaErrorCode::Fail));

@@ -87,7 +87,8 @@ impl Load {
             blind: Mutex::new(None),
         });
         let own = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("demo-load".to_owned()).spawn(move || own.run())?;
+        let thread =
+            thread::Builder::new().name("demo-load".to_owned()).spawn(move || own.run())?;
         Ok(Self { shared, thread: Some(thread) })
     }
 

@@ -24,7 +24,8 @@ impl Metrics {
     /// Asks; `None` where nobody answers in time, as while the process starts or ends.
     pub async fn ask(client: &Client, api: SocketAddr) -> Option<Self> {
         let request = client.get(format!("http://{api}/metrics")).timeout(PATIENCE);
-        let mut response = request.send().await.ok().filter(|answer| answer.status().is_success())?;
+        let mut response =
+            request.send().await.ok().filter(|answer| answer.status().is_success())?;
         let text = actix_rt::time::timeout(PATIENCE, response.body()).await.ok()?.ok()?;
         Some(Self::read(&String::from_utf8_lossy(&text)))
     }

@@ -88,7 +88,9 @@ pub struct Closing<'a> {
 impl Closing<'_> {
     /// Whether everything is on record, and the process ended well.
     pub fn kept(&self) -> bool {
-        self.on_record.open() == 0 && self.on_record.count() == self.written && self.unclean.is_none()
+        self.on_record.open() == 0
+            && self.on_record.count() == self.written
+            && self.unclean.is_none()
     }
 
     fn lines(&self, text: &mut String) {
@@ -117,7 +119,12 @@ fn row(text: &mut String, name: &str, what: &str) {
 }
 
 /// The verdict where the endpoint is the demo's, and its list tells all.
-pub fn verdict(findings: &Findings, requests: u64, keys: u32, closing: &Closing<'_>) -> (String, bool) {
+pub fn verdict(
+    findings: &Findings,
+    requests: u64,
+    keys: u32,
+    closing: &Closing<'_>,
+) -> (String, bool) {
     let kept = findings.kept() && closing.kept();
     let mut text = format!(
         "\nVerdict: lost {}, out of order {}, sent again {}\n\nThe endpoint's own list of the {} \
@@ -138,10 +145,18 @@ pub fn verdict(findings: &Findings, requests: u64, keys: u32, closing: &Closing<
         row(&mut text, &counted("failed", findings.failed), failed);
     }
     if findings.too_early > 0 {
-        row(&mut text, &counted("committed early", findings.too_early), "before they were delivered");
+        row(
+            &mut text,
+            &counted("committed early", findings.too_early),
+            "before they were delivered",
+        );
     }
     if findings.strange > 0 {
-        row(&mut text, &counted("strange", findings.strange), "requests for what was never written");
+        row(
+            &mut text,
+            &counted("strange", findings.strange),
+            "requests for what was never written",
+        );
     }
     closing.lines(&mut text);
     if !findings.examples.is_empty() {
@@ -245,7 +260,11 @@ mod tests {
     fn what_is_not_committed_or_does_not_stop_fails_the_demo() {
         for (on_record, unclean, named) in [
             (OnRecord::of_one(3, &[], 4), None, "1 of 4 records are not committed as done"),
-            (OnRecord::of_one(2, &[3..4], 4), None, "1 of 4 records are not committed as done"),
+            (
+                OnRecord::of_one(1, &[2..3, 3..4], 4),
+                None,
+                "1 of 4 records are not committed as done",
+            ),
             (OnRecord::of_one(4, &[], 4), Some("it ended badly"), "it ended badly"),
         ] {
             let (text, kept) = ended(&on_record, unclean);

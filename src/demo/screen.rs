@@ -71,6 +71,13 @@ impl Screen {
     }
 }
 
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // What is written after it must not stand behind half a bar.
+        self.end_progress();
+    }
+}
+
 /// A number as a person reads it: 12,345.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();

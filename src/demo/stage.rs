@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(5);
 const STALL: Duration = Duration::from_secs(30);
 
 /// About how long the demo takes where it goes by time.
-const WHOLE: Duration = Duration::from_millis(17_000);
+const WHOLE: Duration = Duration::from_secs(17);
 
 /// What runs. It goes down in this order: the process first.
 pub struct Stage {
@@ -167,7 +167,8 @@ impl Stage {
         let told = [("keyway_requests_total", "class"), ("keyway_retries_total", "reason")];
         for (name, label) in told {
             let counts = self.pulse.metrics().by(name, label);
-            let lines = counts.iter().map(|(value, count)| format!("{name} {label}={value}: {count}"));
+            let lines =
+                counts.iter().map(|(value, count)| format!("{name} {label}={value}: {count}"));
             last.extend(lines);
         }
         last.extend(self.process.iter().flat_map(Process::last_lines));
@@ -186,9 +187,7 @@ impl Stage {
             return Err(Trouble::Ended { status, last });
         }
         let complete = self.plan.records.is_some_and(|records| self.written() >= records);
-        if !complete
-            && let Some(load) = self.load.take_if(|load| load.ended())
-        {
+        if !complete && let Some(load) = self.load.take_if(|load| load.ended()) {
             return Err(load.finish().err().map_or(Trouble::Own, Trouble::Write));
         }
         Ok(())
@@ -209,13 +208,12 @@ impl Stage {
     }
 
     fn show_progress(&self, what: &str) {
-        match self.plan.records {
-            Some(records) => self.screen.progress(self.delivered(), records, what),
-            None => {
-                let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-                self.screen.progress(millis(self.opened.elapsed()), millis(WHOLE), what);
-            }
-        }
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (done, whole) = match self.plan.records {
+            Some(records) => (self.delivered(), records),
+            None => (millis(self.opened.elapsed()), millis(WHOLE)),
+        };
+        self.screen.progress(done, whole, what);
     }
 
     /// Says how things stand.

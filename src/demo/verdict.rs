@@ -197,7 +197,8 @@ impl<'a> Lane<'a> {
             Some(How::Delivered) if earlier => findings.again_unrecorded += 1,
             Some(How::Delivered) => {
                 findings.again_needless += 1;
-                findings.tell(self.about(request, "was sent again by the process that had its 200"));
+                findings
+                    .tell(self.about(request, "was sent again by the process that had its 200"));
             }
             Some(How::Left) | None if earlier => findings.again_in_flight += 1,
             Some(How::Left | How::Failed) | None => {}

@@ -14,7 +14,8 @@ pub async fn every(interval: Duration, pipelines: Vec<Handle>, log: Logger) {
     let mut ticks = interval_at(tokio::time::Instant::now() + interval, interval);
     // After a halt of the whole process one line is enough.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut lines: Vec<_> = pipelines.into_iter().map(|it| (it, Rate::begin(Instant::now()))).collect();
+    let mut lines: Vec<_> =
+        pipelines.into_iter().map(|it| (it, Rate::begin(Instant::now()))).collect();
     while !lines.is_empty() {
         ticks.tick().await;
         lines.retain_mut(|(pipeline, rate)| {

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, reason = "a failed step of a test is a panic that names the step")]
+//! The lines, of pipelines that run on librdkafka's mock cluster.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};

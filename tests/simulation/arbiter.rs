@@ -24,6 +24,8 @@ enum Sender {
     /// It has a delivery in its mailbox.
     Given(u64, Delivery<Record>),
     Sending(u64, Delivery<Record>),
+    /// It waits although it has nothing to send, which it should not.
+    Holding(u64),
 }
 
 #[derive(Debug)]
@@ -291,6 +293,10 @@ impl Arbiter {
             Sender::Given(given, delivery) if given == serial => {
                 self.send(sender, serial, delivery, bus, env);
             }
+            Sender::Holding(held) if held == serial => {
+                self.idle.push(sender);
+                self.hand_out(bus, env);
+            }
             other => self.senders[sender] = other,
         }
     }
@@ -352,6 +358,17 @@ impl Arbiter {
         let random = env.random.next();
         let said = &mut self.said;
         self.desk.conclude(delivery, outcomes, env.moment(), random, &mut |it| note(said, it));
+        if env.is(Sabotage::RetryHoldsSender)
+            && let Some(due) = self.desk.next_wake()
+        {
+            let serial = env.serial();
+            self.senders[sender] = Sender::Holding(serial);
+            let at = u64::try_from(due.0.as_micros()).unwrap_or(u64::MAX);
+            env.at(at, Event::Begin { pid: bus.pid, arbiter: self.index, sender, serial });
+            self.act(bus, env);
+            bus.ring(ARBITERS + self.index, env);
+            return;
+        }
         self.after_delivery(sender, bus, env);
     }
 
@@ -541,7 +558,7 @@ impl Arbiter {
     pub fn sent(&self) -> impl Iterator<Item = &Record> {
         let sending = self.senders.iter().filter_map(|it| match it {
             Sender::Sending(_, delivery) => Some(delivery),
-            Sender::Idle | Sender::Given(..) => None,
+            Sender::Idle | Sender::Given(..) | Sender::Holding(_) => None,
         });
         sending.flat_map(Delivery::entries).map(|entry| entry.item())
     }

@@ -205,7 +205,8 @@ pub struct Bus {
     pub gave_up: Vec<GaveUp>,
     /// Stays that were given up in order.
     pub over: BTreeSet<Epoch>,
-    /// Stays that were lost: what of them is under way goes on.
+    /// Stays that were lost, or given up while a thread stood still: what of them is under way goes
+    /// on until it ends or is cancelled.
     pub lost: BTreeSet<Epoch>,
     /// Until when each part stands still.
     pub stalled: Vec<Micros>,

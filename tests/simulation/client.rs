@@ -261,6 +261,17 @@ impl Client {
         self.fetch(partition, bus, env);
     }
 
+    /// Goes on at another offset.
+    pub fn seek(&mut self, partition: usize, offset: Offset, bus: &Bus, env: &mut Env) {
+        if let Some(fetcher) = self.fetchers.get_mut(&partition) {
+            fetcher.under_way = None;
+            fetcher.end_told = None;
+            fetcher.queue.clear();
+            (fetcher.position, fetcher.handed) = (offset, offset);
+        }
+        self.fetch(partition, bus, env);
+    }
+
     /// Takes up to `most` out of a partition's queue.
     pub fn take(&mut self, partition: usize, most: usize, bus: &Bus, env: &mut Env) -> Vec<Fetched> {
         let silent = self.silent;

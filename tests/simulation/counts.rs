@@ -27,7 +27,7 @@ counts! {
     // The dead letters.
     letters, letters_refused, letters_outage,
     // Members.
-    crashes, crashes_with_requests, static_restarts, clean_stops, stops_that_deliver, stops_overdue,
+    crashes, crashes_with_requests, static_restarts, clean_stops, stops_that_deliver,
     stops_by_policy, stalls, pauses, resizes,
     // The group.
     assigns, revokes, bounces, bounces_with_requests, evictions, losses, losses_with_requests,
@@ -38,7 +38,7 @@ counts! {
     // Resume.
     resumed_with_metadata, already_settled, sent_again, stale_settlements, late_arrivals,
     // The log.
-    gaps, recreations, truncations, rewinds, ends_seen, ends_forgot, excused,
+    gaps, recreations, truncations, rewinds, seeks_back, ends_seen, ends_forgot, excused,
     // Flow control.
-    rests_for_buffer, rests_for_span, starved, stashed, oversized_slices, routers_full,
+    rests_for_buffer, rests_for_span, stashed, oversized_slices, routers_full,
 }

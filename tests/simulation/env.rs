@@ -33,6 +33,8 @@ pub(crate) use trace;
 pub enum Event {
     /// Records are produced.
     Produce,
+    /// A log that was cut gets records again.
+    Refill { partition: usize },
     /// A part of a member (an actor, or the poll thread) has something to do.
     Step { pid: Pid, part: usize, serial: u64 },
     /// The consumer's fetch of a partition comes back.

@@ -156,5 +156,11 @@ fn truncate(world: &mut World, partition: usize) {
         world.env.counts.truncations += 1;
         let back = world.env.random.between(1, 12).min(u64::try_from(end).unwrap_or(1));
         world.cut(partition, end - Offset::try_from(back).unwrap_or(1), false);
+        // Elections and rebalances come together, so that somebody has only the metadata to go by.
+        if world.env.random.percent(50) {
+            bounce(world, partition);
+        }
+        let soon = world.env.random.between(1, 300) * MILLIS;
+        world.env.after(soon, Event::Refill { partition });
     }
 }

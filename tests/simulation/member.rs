@@ -103,6 +103,9 @@ impl Member {
                 env.check.violated("P2", || format!("given up while under way: {record:?}"));
             }
         }
+        if !gave_up.in_order {
+            self.bus.lost.extend(gave_up.epochs.iter().copied());
+        }
         if gave_up.in_order {
             self.bus.over.extend(gave_up.epochs.iter().copied());
         }

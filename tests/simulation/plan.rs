@@ -130,8 +130,10 @@ pub struct Plan {
     /// Nothing goes wrong but that some keys are never taken; everybody else's records have to be
     /// delivered within [`PROMPT`].
     pub calm: bool,
-    /// Records of the keys that are never taken, per partition, in a calm schedule.
+    /// Records that are never taken in a calm schedule, at the most.
     pub poison: u64,
+    /// They are all there is in one partition; otherwise those of two keys.
+    pub poison_partition: bool,
 }
 
 /// What a record takes of the budget beside its own bytes.
@@ -202,11 +204,12 @@ impl Plan {
             },
             calm: false,
             poison: 0,
+            poison_partition: false,
         }
     }
 
-    /// Makes it a schedule in which only some keys fail, and few enough records of them that
-    /// neither the buffer nor the span is theirs alone.
+    /// Makes it a schedule in which only some records fail: those of some keys, few enough that
+    /// neither the buffer nor the span is theirs alone, or all of one partition.
     fn calm_down(&mut self, random: &mut Random) {
         self.calm = true;
         self.faults.clear();
@@ -229,6 +232,11 @@ impl Plan {
         let unsettled = self.intake.span.map_or(u64::MAX, |it| it.unsettled);
         let share = self.intake.records / (4 * self.partitions as u64);
         self.poison = random.between(0, unsettled.min(share) / 2);
+        if self.partitions > 1 && random.percent(50) {
+            self.poison_partition = true;
+            self.poison = u64::MAX;
+            self.members = 1;
+        }
     }
 
     /// The most that a record takes of the budget.

@@ -318,6 +318,10 @@ impl Poll {
             is_empty = fetched.is_empty();
             for it in fetched {
                 partition.stay.fetched(it, &mut slice, &mut self.next_epoch, bus, env);
+                if let Some(offset) = slice.seek {
+                    client.seek(partition.stay.partition, offset, bus, env);
+                    break;
+                }
             }
         }
         partition.stay.hand_in(&mut slice, bus, env);
@@ -325,8 +329,6 @@ impl Poll {
             trace!(env, "[{}] epoch {new} follows {old}: the log went back", bus.pid);
             partition.former.push(old);
             let of = partition.stay.partition;
-            let log = &env.broker.logs[of];
-            env.check.opened((bus.pid, new), of, &Start::Unknown, log);
             bus.tell_offsets(ToOffsets::Closed(vec![old]), env);
             let start = Start::Unknown;
             bus.tell_offsets(ToOffsets::Opened { epoch: new, partition: of, start }, env);

@@ -52,10 +52,16 @@ pub enum Sabotage {
     ChannelForgotten,
     /// Where nothing is committed, the first record taken in is not taken for the base at once.
     BaseComesLate,
+    /// Where the end of a log was cut off, what is unsettled below is not read again.
+    RewindSkips,
+    /// A record that waits for its retry holds its sender.
+    RetryHoldsSender,
+    /// A partition may take all of the buffer.
+    NoShares,
 }
 
 impl Sabotage {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::CommitHighest,
         Self::ForgetEpoch,
         Self::FreeLaneEarly,
@@ -79,5 +85,8 @@ impl Sabotage {
         Self::FormerForgotten,
         Self::ChannelForgotten,
         Self::BaseComesLate,
+        Self::RewindSkips,
+        Self::RetryHoldsSender,
+        Self::NoShares,
     ];
 }

@@ -36,6 +36,8 @@ pub struct Slice {
     pub delivered: Vec<Record>,
     /// Stays that ended because the log went back, each with the one that follows.
     pub rewound: Vec<(Epoch, Epoch)>,
+    /// What is below the place where the log goes on was not all settled: it is read again from here.
+    pub seek: Option<Offset>,
     taken: Vec<Taken>,
 }
 
@@ -84,7 +86,8 @@ impl Stay {
             _ => {}
         }
         let stay = bus.stay(self.epoch);
-        bus.intake.admit(bus.partitions, bus.held, stay.held, stay.position(), self.average)
+        let partitions = if env.is(Sabotage::NoShares) { 1 } else { bus.partitions };
+        bus.intake.admit(partitions, bus.held, stay.held, stay.position(), self.average)
     }
 
     fn spans(&self, offset: Offset, bus: &Bus) -> bool {
@@ -121,7 +124,10 @@ impl Stay {
             Fetched::End(end) => {
                 env.counts.ends_seen += 1;
                 if !self.cursor.reached_end(end) {
-                    self.rewind(slice, next_epoch, bus, env);
+                    self.rewind(end, slice, next_epoch, bus, env);
+                    if slice.seek.is_some() {
+                        return;
+                    }
                     self.cursor.reached_end(end);
                 }
                 let log = env.broker.logs[self.partition].version;
@@ -144,7 +150,10 @@ impl Stay {
     ) {
         let fetched = match self.cursor.fetched(stored.offset) {
             intake::Fetched::Behind => {
-                self.rewind(slice, next_epoch, bus, env);
+                self.rewind(stored.offset, slice, next_epoch, bus, env);
+                if slice.seek.is_some() {
+                    return;
+                }
                 self.cursor.fetched(stored.offset)
             }
             fetched => fetched,
@@ -185,9 +194,23 @@ impl Stay {
         }
     }
 
-    /// The log went back: a new stay begins.
-    fn rewind(&mut self, slice: &mut Slice, next_epoch: &mut u64, bus: &mut Bus, env: &mut Env) {
+    /// The log went back and goes on at `at`: a new stay begins, there or, where the old one has
+    /// records below that are not settled, at the first of them. Those may be the same records in
+    /// the log there is now, and the new stay's commits would cover them.
+    fn rewind(
+        &mut self,
+        at: Offset,
+        slice: &mut Slice,
+        next_epoch: &mut u64,
+        bus: &mut Bus,
+        env: &mut Env,
+    ) {
         env.counts.rewinds += 1;
+        let base = bus.stay(self.epoch).base.filter(|base| *base < at);
+        if let (Some(base), false) = (base, env.is(Sabotage::RewindSkips)) {
+            env.counts.seeks_back += 1;
+            slice.seek = Some(base);
+        }
         while let Some(stashed) = self.stash.pop_front() {
             match stashed {
                 Stashed::Record(record) => deliver(record, slice),
@@ -198,6 +221,8 @@ impl Stay {
         let new = Epoch(*next_epoch);
         *next_epoch += 1;
         bus.open(new, self.partition, self.slot);
+        let log = &env.broker.logs[self.partition];
+        env.check.opened((bus.pid, new), self.partition, &Start::Unknown, log);
         slice.rewound.push((self.epoch, new));
         self.epoch = new;
         self.cursor = Cursor::default();

@@ -83,6 +83,12 @@ impl World {
     fn happens(&mut self, event: Event) {
         match event {
             Event::Produce => self.go_on_producing(),
+            Event::Refill { partition } => {
+                for _ in 0..self.env.random.between(1, 15) {
+                    self.produce_one(partition);
+                }
+                self.wake_fetchers(partition);
+            }
             Event::Fault => {
                 faults::strike(self);
                 if !self.env.healed {
@@ -275,8 +281,10 @@ impl World {
         } else {
             random.below(plan.keys)
         };
-        // In a calm schedule the first keys are never taken, as long as there may be more of them.
-        let poisoned = plan.calm && key < 2 && env.produced_poison < plan.poison;
+        // In a calm schedule two keys are never taken, of which there are not too many, or one
+        // partition, however much there is of it.
+        let is_chosen = if plan.poison_partition { partition == 0 } else { key < 2 };
+        let poisoned = plan.calm && is_chosen && env.produced_poison < plan.poison;
         let key = if plan.calm && key < 2 && !poisoned { 2 + key } else { key };
         env.produced_poison += u64::from(poisoned);
         let lane_of = |part: u64, tag: u64| LaneId(mix(mix(partition as u64 + 1) ^ part ^ (tag << 60)));
@@ -319,7 +327,7 @@ impl World {
         self.env.check.cut(partition, end, &gone, made_again);
         // From where a consumer that was beyond the end goes on: it may find out where the logs
         // parted, or be sent to the earliest.
-        let from = if self.env.random.percent(0) { end } else { 0 };
+        let from = if self.env.random.percent(50) { end } else { 0 };
         for member in self.members.iter_mut().flatten() {
             member.client.was_cut(partition, end, from, &member.bus, &mut self.env);
         }
@@ -445,7 +453,7 @@ impl World {
             return;
         }
         self.closing_since = Some(env.now);
-        env.check.closing = true;
+        env.check.close(&env.broker.logs);
         trace!(env, "everybody is stopped");
         for member in self.members.iter_mut().flatten() {
             let deliver = env.random.percent(50);

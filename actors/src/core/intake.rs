@@ -106,8 +106,8 @@ impl Intake {
         if span == 0 {
             return Admission::Rest(Rest::Span);
         }
-        let records = self.room(partitions, self.records, total.records, mine.records);
-        let bytes = self.room(partitions, self.bytes, total.bytes, mine.bytes);
+        let records = room(partitions, self.records, total.records, mine.records);
+        let bytes = room(partitions, self.bytes, total.bytes, mine.bytes);
         if records == 0 || bytes == 0 {
             return Admission::Rest(Rest::Buffer);
         }
@@ -119,7 +119,7 @@ impl Intake {
     /// for: an eighth of what it may hold, so that it is not woken for every single record.
     pub fn wakes(&self, partitions: u64, total: Usage, mine: Usage, position: Position) -> bool {
         let enough = |limit: u64, total: u64, mine: u64| {
-            let room = self.room(partitions, limit, total, mine);
+            let room = room(partitions, limit, total, mine);
             room > 0 && (mine == 0 || room >= mine.saturating_add(room) / 8)
         };
         self.span_room(mine.records, position) > 0
@@ -140,14 +140,6 @@ impl Intake {
         unsettled <= limit.unsettled || distance(base, offset) < limit.span
     }
 
-    fn room(&self, partitions: u64, limit: u64, total: u64, mine: u64) -> u64 {
-        let free = limit.saturating_sub(total);
-        if partitions <= 1 {
-            return free;
-        }
-        free.min(free.saturating_mul(SHARE).saturating_sub(mine))
-    }
-
     /// How many more consecutive offsets fit for sure.
     fn span_room(&self, unsettled: u64, position: Position) -> u64 {
         let (Some(limit), Some(base), Some(next)) = (self.span, position.base, position.next) else {
@@ -157,6 +149,15 @@ impl Intake {
         let by_count = limit.unsettled.saturating_sub(unsettled);
         by_span.max(by_count)
     }
+}
+
+/// What one of `partitions` may add to the `mine` it holds, of a `limit` of which `total` is used.
+fn room(partitions: u64, limit: u64, total: u64, mine: u64) -> u64 {
+    let free = limit.saturating_sub(total);
+    if partitions <= 1 {
+        return free;
+    }
+    free.min(free.saturating_mul(SHARE).saturating_sub(mine))
 }
 
 fn distance(from: Offset, to: Offset) -> u64 {

@@ -71,8 +71,11 @@ pub enum AdminError {
     Thread(String),
 }
 
+/// With nothing to complain about, librdkafka was connected and then not answered, or cut off
+/// without a word, as a broker does to those who speak plainly where it wants TLS or a login.
 fn because(reason: Option<&str>) -> String {
-    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
+    let silent = "check the address, and security.protocol under [kafka]";
+    reason.map_or_else(|| format!("; {silent}"), |reason| format!(": {reason}"))
 }
 
 /// Has librdkafka make the clients of a pipeline, and lets go of them: some properties contradict

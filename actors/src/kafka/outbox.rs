@@ -85,13 +85,12 @@ impl Outbox {
         }
         while let Some(batch) = self.waiting.pop_front() {
             match self.link.records.try_send(batch) {
-                Ok(()) => {}
+                // A router that is gone: the pipeline is failing, and is told so by its end.
+                Ok(()) | Err(TrySendError::Closed(_)) => {}
                 Err(TrySendError::Full(batch)) => {
                     self.waiting.push_front(batch);
                     return;
                 }
-                // The router is gone: the pipeline is failing, and is told so by the actor's end.
-                Err(TrySendError::Closed(_)) => {}
             }
         }
     }

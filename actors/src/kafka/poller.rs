@@ -270,7 +270,7 @@ impl Poller {
                 // rebalance, a commit's answer. What is behind it must not wait.
                 None if self.consumer.context().has_served() => {}
                 None if noted || self.consumer.context().is_empty() => return Ok(()),
-                None => {}
+                None | Some(Err(KafkaError::PartitionEOF(_))) => {}
                 Some(Ok(_)) => {
                     return Err(PipelineError::Kafka(
                         "a record came through the main queue, where its order cannot be kept; \
@@ -278,7 +278,6 @@ impl Poller {
                             .into(),
                     ));
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => {}
                 Some(Err(error)) => self.trouble(&error)?,
             }
         }

@@ -42,12 +42,30 @@ fn scrape(statuses: &[Status]) -> Scrape {
 fn every_metric_that_users_rely_on_is_there() {
     let scrape = scrape(&[busy("a"), busy("b")]);
     for name in [
-        "records_received_total", "records_delivered_total", "records_dead_lettered_total",
-        "records_dropped_total", "records_returned_total", "records_skipped_total",
-        "requests_total", "request_duration_seconds", "record_latency_seconds", "retries_total",
-        "in_flight", "held_records", "held_bytes", "lanes", "lanes_parked", "committed_offset",
-        "consumer_lag", "oldest_unsettled_age_seconds", "commits_total", "rebalances_total",
-        "partition_held", "connections_total", "build_info", "log_lines_dropped_total",
+        "records_received_total",
+        "records_delivered_total",
+        "records_dead_lettered_total",
+        "records_dropped_total",
+        "records_returned_total",
+        "records_skipped_total",
+        "requests_total",
+        "request_duration_seconds",
+        "record_latency_seconds",
+        "retries_total",
+        "in_flight",
+        "held_records",
+        "held_bytes",
+        "lanes",
+        "lanes_parked",
+        "committed_offset",
+        "consumer_lag",
+        "oldest_unsettled_age_seconds",
+        "commits_total",
+        "rebalances_total",
+        "partition_held",
+        "connections_total",
+        "build_info",
+        "log_lines_dropped_total",
     ] {
         let family = scrape.family(&format!("keyway_{name}"));
         assert!(family.is_some(), "{name} is missing");
@@ -57,8 +75,18 @@ fn every_metric_that_users_rely_on_is_there() {
 #[test]
 fn every_sample_says_its_pipeline_and_nothing_says_a_key_or_a_url() {
     let scrape = scrape(&[busy("a"), busy("b")]);
-    let words = ["pipeline", "topic", "partition", "class", "reason", "result", "event", "state",
-        "reused", "le"];
+    let words = [
+        "pipeline",
+        "topic",
+        "partition",
+        "class",
+        "reason",
+        "result",
+        "event",
+        "state",
+        "reused",
+        "le",
+    ];
     for family in scrape.families() {
         if ["keyway_build_info", "keyway_log_lines_dropped_total"].contains(&&*family.name) {
             continue;
@@ -139,7 +167,9 @@ fn buckets_are_in_seconds_and_hold_all_that_is_not_longer() {
         let found = scrape.sum(&format!("keyway_{name}"), labels);
         assert!((found - value).abs() < 1e-9, "{name} {labels:?}: {found}");
     };
-    for (bound, count) in [("0.0005", 3.0), ("0.005", 3.0), ("0.01", 5.0), ("10", 5.0), ("+Inf", 6.0)] {
+    for (bound, count) in
+        [("0.0005", 3.0), ("0.005", 3.0), ("0.01", 5.0), ("10", 5.0), ("+Inf", 6.0)]
+    {
         near("request_duration_seconds_bucket", &[("le", bound)], count);
     }
     near("request_duration_seconds_count", &[], 6.0);
@@ -178,7 +208,11 @@ fn names_of_any_letters_stay_whole() {
 #[test]
 fn a_pipeline_is_in_one_state() {
     for state in [
-        State::Starting, State::Running, State::Paused, State::Draining, State::Stopped,
+        State::Starting,
+        State::Running,
+        State::Paused,
+        State::Draining,
+        State::Stopped,
         State::Failed,
     ] {
         let mut a = status("a");

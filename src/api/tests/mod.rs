@@ -1,9 +1,4 @@
 //! The endpoints: over HTTP, with pipelines that run on librdkafka's mock cluster.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a failed step of a test is a panic that names the step"
-)]
 
 mod clients;
 mod exposition;

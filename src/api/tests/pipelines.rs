@@ -81,7 +81,8 @@ async fn a_pipeline_becomes_ready_is_counted_and_is_not_ready_when_it_has_stoppe
     api.wait_for("/readyz", UNAVAILABLE, "pipeline orders: waits to join its group").await;
     assert_eq!(api.get("/livez").await, (OK, "ok\n".into()));
     api.wait_for("/readyz", OK, "ok").await;
-    let committed = "keyway_committed_offset{pipeline=\"orders\",topic=\"orders\",partition=\"0\"} 100";
+    let committed =
+        "keyway_committed_offset{pipeline=\"orders\",topic=\"orders\",partition=\"0\"} 100";
     api.wait_for("/metrics", OK, committed).await;
     let scrape = Scrape::read(&api.get("/metrics").await.1);
     let is = |name: &str, labels: &[(&str, &str)], value: f64| {
@@ -103,7 +104,8 @@ async fn a_pipeline_becomes_ready_is_counted_and_is_not_ready_when_it_has_stoppe
     is("rebalances_total", &[("event", "assigned")], 1.0);
     is("assigned_partitions", &[], 1.0);
     pipeline.pause();
-    api.wait_for("/metrics", OK, "keyway_pipeline_state{pipeline=\"orders\",state=\"paused\"} 1").await;
+    api.wait_for("/metrics", OK, "keyway_pipeline_state{pipeline=\"orders\",state=\"paused\"} 1")
+        .await;
     assert_eq!(api.get("/readyz").await.0, OK);
     end(pipeline).await;
     api.wait_for("/readyz", UNAVAILABLE, "pipeline orders: has stopped").await;
@@ -116,8 +118,8 @@ async fn a_member_for_whom_no_partition_is_left_is_ready() {
     let deliver = |_: &Record| async { Outcome::Delivered };
     let start = |name: &str| {
         let mut config = PipelineConfig { name: name.into(), ..broker.config() };
-        // As long as a session the mock waits for more members.
-        set(&mut config, [("session.timeout.ms", "1500"), ("heartbeat.interval.ms", "200")]);
+        // The mock waits as long as a session for more members, and for three seconds at first.
+        set(&mut config, [("session.timeout.ms", "4000"), ("heartbeat.interval.ms", "200")]);
         Pipeline::start(config, sink_fn(deliver)).unwrap()
     };
     let both = vec![start("first"), start("second")];

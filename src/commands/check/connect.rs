@@ -8,7 +8,6 @@ use actix_rt::System;
 use keyway_actors::kafka::admin::{self, AdminError, Asked, PartitionOffsets, Topic};
 use keyway_actors::sink::http::probe;
 
-use crate::commands::PATIENCE;
 use crate::commands::words::{count, first};
 use crate::settings::{DeadLetterSettings, PipelineSettings};
 use crate::wiring;
@@ -56,8 +55,8 @@ impl Finding {
 type Properties = BTreeMap<String, String>;
 
 /// Tries the brokers, the topics, the group, the dead letters and the endpoint of a pipeline.
-pub fn try_pipeline(pipeline: &PipelineSettings) -> Vec<Finding> {
-    let mut findings = try_kafka(pipeline, PATIENCE);
+pub fn try_pipeline(pipeline: &PipelineSettings, patience: Duration) -> Vec<Finding> {
+    let mut findings = try_kafka(pipeline, patience);
     findings.push(try_endpoint(pipeline));
     findings
 }
@@ -74,7 +73,10 @@ fn try_kafka(pipeline: &PipelineSettings, patience: Duration) -> Vec<Finding> {
             findings.push(Finding::note("topics and group were not tried"));
         }
         Ok(topics) => {
-            findings.push(Finding::ok(format!("the cluster answers: {}", count(topics.brokers, "broker"))));
+            findings.push(Finding::ok(format!(
+                "the cluster answers: {}",
+                count(topics.brokers, "broker")
+            )));
             let fixed = pipeline.partitions.as_deref();
             findings.extend(topics.asked.iter().flat_map(|asked| of_topic(asked, fixed)));
             let group = try_group(&kafka, pipeline, &topics.asked, patience);
@@ -102,16 +104,16 @@ fn of_topic(asked: &Asked, fixed: Option<&[i32]>) -> Vec<Finding> {
 
 fn of_pattern(pattern: &str, topics: &[Topic]) -> Vec<Finding> {
     if topics.is_empty() {
-        let hint = match pattern.contains('\\') {
-            true => r"; it is a POSIX regular expression, in which \d is no digit: write [0-9]",
-            false => "",
-        };
-        let what = format!("the pattern {pattern} matches no topic that this user may see{hint}");
+        let what = format!(
+            "the pattern {pattern} matches no topic that this user may see; create one, or correct \
+             `topics` (a run would wait for one)"
+        );
         return vec![Finding::failed(what)];
     }
     let names = first(topics.iter().map(|topic| topic.name.clone()), SHOWN);
     let matched = count(topics.len(), "topic");
-    let mut findings = vec![Finding::ok(format!("the pattern {pattern} matches {matched}: {names}"))];
+    let mut findings =
+        vec![Finding::ok(format!("the pattern {pattern} matches {matched}: {names}"))];
     findings.extend(topics.iter().filter_map(without_leader));
     findings
 }
@@ -173,10 +175,16 @@ fn of_group(group: &str, offsets: &[PartitionOffsets]) -> Vec<Finding> {
     for found in offsets {
         let place = format!("{}/{}", found.topic, found.partition);
         match &found.committed {
-            Err(error) => findings.push(Finding::failed(format!("group {group}, {place}: {error}"))),
-            Ok(Some(commit)) => findings.extend(commit.settled.as_ref().err().map(|error| {
-                Finding::note(format!("group {group}, {place}: {error}"))
-            })),
+            Err(error) => {
+                findings.push(Finding::failed(format!("group {group}, {place}: {error}")))
+            }
+            Ok(Some(commit)) => findings.extend(
+                commit
+                    .settled
+                    .as_ref()
+                    .err()
+                    .map(|error| Finding::note(format!("group {group}, {place}: {error}"))),
+            ),
             Ok(None) => {}
         }
     }
@@ -226,8 +234,8 @@ fn try_endpoint(pipeline: &PipelineSettings) -> Finding {
     let url = sink.shown_url();
     match System::new().block_on(probe(&sink)) {
         Ok(()) => Finding::ok(format!("endpoint {url}: takes connections")),
-        Err(error) => Finding::failed(format!(
-            "endpoint {url}: {error}; start it, or correct `http.url`"
-        )),
+        Err(error) => {
+            Finding::failed(format!("endpoint {url}: {error}; start it, or correct `http.url`"))
+        }
     }
 }

@@ -151,7 +151,8 @@ fn logs(log: &LogSettings) -> String {
         LogFormat::Term => "text",
         LogFormat::Json => "JSON",
     };
-    let mut text = format!("{} and worse, as {format}, to stderr", log.level.as_str().to_lowercase());
+    let mut text =
+        format!("{} and worse, as {format}, to stderr", log.level.as_str().to_lowercase());
     if let Some(file) = &log.file {
         let most = usize::try_from(log.file_max_size).unwrap_or(usize::MAX);
         let kept = log.file_keep;

@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let mut table = Table::new(&[("TOPIC", Align::Left), ("LAG", Align::Right), ("X", Align::Left)]);
+        let mut table =
+            Table::new(&[("TOPIC", Align::Left), ("LAG", Align::Right), ("X", Align::Left)]);
         table.row(vec!["a".to_owned(), "1234".to_owned(), "-".to_owned()]);
         table.row(vec!["longer".to_owned(), "5".to_owned(), String::new()]);
         assert_eq!(table.to_string(), "TOPIC    LAG  X\na       1234  -\nlonger     5\n");

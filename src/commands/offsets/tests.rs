@@ -10,13 +10,19 @@ fn commit(offset: Offset, settled: &[Range<Offset>]) -> Commit {
 }
 
 fn partition(committed: Option<Commit>, log: Range<Offset>) -> PartitionOffsets {
-    PartitionOffsets { topic: "orders".into(), partition: 3, committed: Ok(committed), log: Ok(log) }
+    PartitionOffsets {
+        topic: "orders".into(),
+        partition: 3,
+        committed: Ok(committed),
+        log: Ok(log),
+    }
 }
 
 #[test]
 fn a_row_says_how_far_the_group_is() {
     let offsets = partition(Some(commit(103, &[104..106, 110..111])), 0..200);
-    let expected = ["orders", "3", "103", "3: 104-105, 110", "5: 103, 106-109", "200", "97", "BitSet"];
+    let expected =
+        ["orders", "3", "103", "3: 104-105, 110", "5: 103, 106-109", "200", "97", "BitSet"];
     assert_eq!(row(&offsets), expected);
 }
 

@@ -16,7 +16,14 @@ impl Story {
     }
 
     /// A request from one moment to another, in milliseconds.
-    fn request(mut self, process: u32, key: u32, number: u32, (from, to): (u32, u32), how: How) -> Self {
+    fn request(
+        mut self,
+        process: u32,
+        key: u32,
+        number: u32,
+        (from, to): (u32, u32),
+        how: How,
+    ) -> Self {
         self.requests.push(Request {
             key,
             number,
@@ -211,9 +218,8 @@ fn what_was_never_written_or_moves_about_is_strange() {
     let findings = clean().delivered(0, 0, 3, 40).delivered(0, 9, 0, 40).judge();
     assert_eq!(findings.strange, 2);
     assert!(!findings.kept());
-    let mut story = Story::of(&[(0, 1)])
-        .request(0, 0, 0, (10, 15), How::Failed)
-        .delivered(0, 0, 0, 20);
+    let mut story =
+        Story::of(&[(0, 1)]).request(0, 0, 0, (10, 15), How::Failed).delivered(0, 0, 0, 20);
     story.requests[1].place.offset += 1;
     assert_eq!(story.judge().strange, 1);
     let mut findings = clean().judge();

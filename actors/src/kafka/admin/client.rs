@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,12 @@ use super::{AdminError, brokers};
 use crate::kafka::config;
 use crate::kafka::trouble::{Trouble, Troubles};
 
-/// A refused login or certificate is known within this time; then no more time is spent on it.
+/// What is refused (a login, a certificate, the group) is known within this time; then no more time
+/// is spent on it.
 const REFUSED_WITHIN: Duration = Duration::from_secs(1);
+
+/// The rest before a request that got no answer is made again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// How often the thread that serves events looks whether it may end.
 const SERVE: Duration = Duration::from_millis(20);
@@ -36,7 +40,16 @@ pub(super) struct Client<'a> {
 #[derive(Debug, Default)]
 struct Notes {
     last: Option<String>,
-    refused: Option<String>,
+    refused: Option<Refused>,
+}
+
+/// What does not pass by waiting.
+#[derive(Clone, Debug)]
+enum Refused {
+    /// The connection, for this reason.
+    Connection(String),
+    /// Something else; with what to do.
+    Request(String),
 }
 
 /// The context that takes the notes.
@@ -52,8 +65,11 @@ impl ClientContext for Noting {
                 RDKafkaErrorCode::Authentication
                 | RDKafkaErrorCode::SaslAuthenticationFailed
                 | RDKafkaErrorCode::SSL,
-            ) => notes.refused = Some(reason.to_owned()),
-            _ => notes.last = Some(reason.to_owned()),
+            ) => notes.refused = Some(Refused::Connection(reason.to_owned())),
+            _ => match Troubles::default().judge(&error, None, Instant::now()) {
+                Trouble::Final(advice) => notes.refused = Some(Refused::Request(advice)),
+                _ => notes.last = Some(reason.to_owned()),
+            },
         }
     }
 
@@ -76,8 +92,7 @@ pub(super) fn ask<T>(
     let deadline = Instant::now() + within;
     let made = BaseConsumer::from_config_and_context(client, Noting(Arc::clone(&noted)));
     let consumer = made.map_err(|error| AdminError::Properties(config::refusal(&error)))?;
-    let client =
-        Client { consumer: &consumer, noted, brokers: brokers(kafka), within, deadline };
+    let client = Client { consumer: &consumer, noted, brokers: brokers(kafka), within, deadline };
     let asked = AtomicBool::new(false);
     thread::scope(|scope| {
         let serve = || {
@@ -103,17 +118,27 @@ impl Drop for Ended<'_> {
 }
 
 impl Client<'_> {
-    /// Makes a request of librdkafka's that takes a timeout; `who` is asked. It may be made twice.
+    /// Makes a request of librdkafka's that takes a timeout, again and again while nobody answers;
+    /// `who` is asked.
     pub(super) fn request<T>(
         &self,
         who: &str,
         make: impl Fn(&BaseConsumer<Noting>, Duration) -> Result<T, KafkaError>,
     ) -> Result<T, AdminError> {
-        let mut made = make(self.consumer, self.left().min(REFUSED_WITHIN));
-        if made.as_ref().is_err_and(is_no_answer) && self.noted().refused.is_none() {
-            made = make(self.consumer, self.left());
+        let mut most = REFUSED_WITHIN;
+        loop {
+            let made = make(self.consumer, self.left().min(most));
+            let error = match made {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let hopeless = !is_no_answer(&error) || self.noted().refused.is_some();
+            if hopeless || self.left() <= AGAIN {
+                return Err(self.explain(who, &error));
+            }
+            thread::sleep(AGAIN);
+            most = Duration::MAX;
         }
-        made.map_err(|error| self.explain(who, &error))
     }
 
     /// Those who are asked when it does not matter who answers.
@@ -134,17 +159,20 @@ impl Client<'_> {
 
     fn explain(&self, who: &str, error: &KafkaError) -> AdminError {
         let notes = self.noted();
-        if let Some(reason) = &notes.refused {
-            return AdminError::NotLetIn { brokers: self.brokers.clone(), reason: reason.clone() };
+        match &notes.refused {
+            _ if !is_no_answer(error) => AdminError::Kafka(advice(error)),
+            Some(Refused::Request(advice)) => AdminError::Kafka(advice.clone()),
+            Some(Refused::Connection(reason)) => {
+                AdminError::NotLetIn { brokers: self.brokers.clone(), reason: reason.clone() }
+            }
+            None => {
+                let reason = notes.last.clone();
+                AdminError::NoAnswer { who: who.to_owned(), within: self.within, reason }
+            }
         }
-        if is_no_answer(error) {
-            let reason = notes.last.clone();
-            return AdminError::NoAnswer { who: who.to_owned(), within: self.within, reason };
-        }
-        AdminError::Kafka(advice(error))
     }
 
-    fn noted(&self) -> std::sync::MutexGuard<'_, Notes> {
+    fn noted(&self) -> MutexGuard<'_, Notes> {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -171,5 +199,43 @@ pub(super) fn advice(error: &KafkaError) -> String {
     match Troubles::default().judge(error, None, Instant::now()) {
         Trouble::Final(advice) => advice,
         _ => error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// What a request comes to whose tries end in this way, one after the other, and in how many.
+    fn tries(within: Duration, ends: &[RDKafkaErrorCode]) -> (Result<(), AdminError>, usize) {
+        let kafka = BTreeMap::new();
+        let made = Cell::new(0);
+        let result = ask(&kafka, &config::admin(&kafka), within, |client| {
+            client.request("nobody", |_, timeout| {
+                assert!(timeout <= within);
+                let end = ends.get(made.replace(made.get() + 1));
+                end.map_or(Ok(()), |code| Err(KafkaError::MetadataFetch(*code)))
+            })
+        });
+        (result, made.get())
+    }
+
+    #[test]
+    fn a_request_that_nobody_answered_is_made_again_while_there_is_time() {
+        let (down, away) =
+            (RDKafkaErrorCode::AllBrokersDown, RDKafkaErrorCode::WaitingForCoordinator);
+        assert_eq!(tries(Duration::from_secs(30), &[down, away, down]), (Ok(()), 4));
+        let (result, made) = tries(Duration::from_millis(250), &[down; 100]);
+        assert!(matches!(result, Err(AdminError::NoAnswer { .. })), "{result:?}");
+        assert!(made < 5, "{made}");
+    }
+
+    #[test]
+    fn a_request_that_was_answered_is_made_once() {
+        let denied = RDKafkaErrorCode::GroupAuthorizationFailed;
+        let (result, made) = tries(Duration::from_secs(30), &[denied]);
+        assert!(matches!(result, Err(AdminError::Kafka(_))) && made == 1, "{result:?}");
     }
 }

@@ -196,9 +196,7 @@ fn edge(client: &Client<'_>, partitions: &[Place], which: KafkaOffset) -> PerPla
         consumer.offsets_for_times(list(partitions, which)?, timeout)
     });
     match answer {
-        Err(error) => {
-            partitions.iter().map(|place| (place.clone(), Err(error.clone()))).collect()
-        }
+        Err(error) => partitions.iter().map(|place| (place.clone(), Err(error.clone()))).collect(),
         Ok(answer) => answer
             .elements()
             .iter()

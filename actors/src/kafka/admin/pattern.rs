@@ -101,7 +101,8 @@ fn without_commas(text: &str) -> String {
     let mut plain = parts.next().unwrap_or_default().replace(',', "");
     for part in parts {
         let (numbers, rest) = part.split_at(part.find('}').unwrap_or(0));
-        let least = numbers.split(',').next().filter(|least| !least.is_empty() || numbers.is_empty());
+        let least =
+            numbers.split(',').next().filter(|least| !least.is_empty() || numbers.is_empty());
         plain.push('{');
         plain.push_str(least.unwrap_or("0"));
         plain.push_str(&rest.replace(',', ""));
@@ -250,7 +251,8 @@ impl Reader<'_> {
                 Some(b'{') => {
                     let end = self.rest.iter().position(|&byte| byte == b'}');
                     let numbers = &self.rest[1..end.ok_or("a { without its }")?];
-                    let interval = interval(numbers).ok_or("the numbers of an interval are wrong")?;
+                    let interval =
+                        interval(numbers).ok_or("the numbers of an interval are wrong")?;
                     self.rest = &self.rest[numbers.len() + 1..];
                     interval
                 }

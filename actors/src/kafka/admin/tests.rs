@@ -4,8 +4,8 @@ use std::net::TcpListener;
 use std::ops::Range;
 use std::time::Instant;
 
-use rdkafka::mocking::MockCluster;
 use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
@@ -83,7 +83,9 @@ fn a_pattern_takes_what_a_subscription_would() {
     assert_eq!(names(&found[0]), ["orders-a", "orders-b", "orders-dead"]);
     assert_eq!(names(&found[1]), ["orders-dead"]);
     assert_eq!(found[2], Ok(vec![]));
-    assert!(matches!(&found[3], Err(AdminError::Pattern { pattern, .. }) if pattern == "^orders-("));
+    assert!(
+        matches!(&found[3], Err(AdminError::Pattern { pattern, .. }) if pattern == "^orders-(")
+    );
     kafka.insert("topic.blacklist".to_owned(), "-dead$".to_owned());
     assert_eq!(names(&ask_topics(&kafka, &["^orders-"])[0]), ["orders-a", "orders-b"]);
     kafka.insert("group.protocol".to_owned(), "consumer".to_owned());
@@ -122,7 +124,10 @@ fn a_broker_that_says_nothing_is_not_waited_for_longer_than_asked() {
     let start = Instant::now();
     let error = group_offsets(&properties(&brokers), "g", &[("t".to_owned(), 0)], timeout);
     let error = error.expect_err("nobody answers");
-    assert!(matches!(&error, AdminError::NoAnswer { who, .. } if who.contains("group g")), "{error}");
+    assert!(
+        matches!(&error, AdminError::NoAnswer { who, .. } if who.contains("group g")),
+        "{error}"
+    );
     assert!(start.elapsed() < timeout + Duration::from_secs(5));
 }
 
@@ -173,7 +178,11 @@ fn a_group_says_what_it_has_settled_above_its_commits() {
 #[test]
 fn metadata_of_another_program_is_shown_as_it_is() {
     let (_cluster, kafka) = cluster(&[("orders", 2)]);
-    commit(&kafka, "g", &[("orders", 0, 3, "{\"by\": \"someone else\"}"), ("orders", 1, 3, "bP8=")]);
+    commit(
+        &kafka,
+        "g",
+        &[("orders", 0, 3, "{\"by\": \"someone else\"}"), ("orders", 1, 3, "bP8=")],
+    );
     let offsets = offsets_of(&kafka, "g", 0..2);
     let commit = |at: usize| offsets[at].committed.clone().expect("readable").expect("committed");
     assert_eq!(commit(0).metadata, b"{\"by\": \"someone else\"}");
@@ -205,6 +214,18 @@ fn a_group_that_the_user_may_not_read_says_what_to_grant() {
     let error = group_offsets(&kafka, "g", &[("orders".to_owned(), 0)], TIMEOUT);
     let error = error.expect_err("not allowed");
     assert!(matches!(&error, AdminError::Kafka(why) if why.contains("grant")), "{error}");
+}
+
+#[test]
+fn a_group_that_the_user_may_not_know_of_is_not_waited_for() {
+    let (cluster, kafka) = cluster(&[("orders", 1)]);
+    let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
+    cluster.request_errors(RDKafkaApiKey::FindCoordinator, &[denied; 100]);
+    let start = Instant::now();
+    let error = group_offsets(&kafka, "g", &[("orders".to_owned(), 0)], TIMEOUT);
+    let error = error.expect_err("not allowed");
+    assert!(matches!(&error, AdminError::Kafka(why) if why.contains("grant")), "{error}");
+    assert!(start.elapsed() < TIMEOUT / 2);
 }
 
 #[test]

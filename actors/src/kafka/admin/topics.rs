@@ -147,7 +147,7 @@ fn matching(
     let mut found: Vec<_> = every
         .topics()
         .iter()
-        .filter(|topic| topic.error().is_none() && !topic.partitions().is_empty())
+        .filter(|topic| !topic.partitions().is_empty())
         .filter(|topic| pattern.matches(topic.name()))
         .filter(|topic| !hidden.iter().any(|pattern| pattern.matches(topic.name())))
         .map(there)

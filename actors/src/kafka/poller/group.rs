@@ -219,17 +219,24 @@ impl Poller {
             return;
         }
         let cooperative = self.cooperative();
+        let (assigned, revoked) = (list(&assigned), list(&revoked));
         let answers = [
-            (!assigned.is_empty()).then(|| match cooperative {
-                true => self.consumer.incremental_assign(&list(&assigned)),
-                false => self.consumer.assign(&list(&assigned)),
-            }),
-            (!revoked.is_empty()).then(|| match cooperative {
-                true => self.consumer.incremental_unassign(&list(&revoked)),
-                false => self.consumer.unassign(),
-            }),
+            if assigned.count() == 0 {
+                Ok(())
+            } else if cooperative {
+                self.consumer.incremental_assign(&assigned)
+            } else {
+                self.consumer.assign(&assigned)
+            },
+            if revoked.count() == 0 {
+                Ok(())
+            } else if cooperative {
+                self.consumer.incremental_unassign(&revoked)
+            } else {
+                self.consumer.unassign()
+            },
         ];
-        for error in answers.into_iter().flatten().filter_map(Result::err) {
+        for error in answers.into_iter().filter_map(Result::err) {
             warn!(self.log, "a rebalance could not be answered while leaving"; "error" => %error);
         }
     }

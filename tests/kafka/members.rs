@@ -1,0 +1,170 @@
+//! Members join and leave in order, under load: nothing is sent twice, and no lane has two requests
+//! at once, over all members.
+
+use super::stage::{Stage, faulty, share, wait_until_shared};
+use crate::support::{Kafka, Keyway, Running};
+
+const PARTITIONS: i32 = 12;
+
+fn start(stage: &Stage<'_>, settings: impl Fn(Keyway) -> Keyway) -> Running {
+    settings(stage.keyway().env("KEYWAY_SENDERS", 64)).start()
+}
+
+/// Three members come one after the other, leave one after the other, and one comes back.
+fn come_and_go(name: &str, settings: impl Fn(Keyway) -> Keyway + Copy) {
+    let stage = Stage::new(name, PARTITIONS);
+    stage.endpoint.script(faulty(10, 80, 0.03));
+    let load = stage.load(300, 150);
+    let mut one = start(&stage, settings);
+    stage.wait_for_more(100);
+    let mut two = start(&stage, settings);
+    wait_until_shared(&mut [&mut one, &mut two], 12);
+    stage.wait_for_more(100);
+    let mut three = start(&stage, settings);
+    wait_until_shared(&mut [&mut one, &mut two, &mut three], 12);
+    stage.wait_for_more(100);
+    one.stop();
+    wait_until_shared(&mut [&mut two, &mut three], 12);
+    stage.wait_for_more(100);
+    let mut four = start(&stage, settings);
+    wait_until_shared(&mut [&mut two, &mut three, &mut four], 12);
+    two.stop();
+    three.stop();
+    wait_until_shared(&mut [&mut four], 12);
+    stage.wait_for_more(100);
+    let sent = load.stop();
+    let verdict = stage.finish(&sent);
+    four.stop();
+    println!("{name}: {} records, {} sent again", sent.len(), verdict.sent_again.len());
+    verdict.assert_exact();
+}
+
+#[test]
+fn members_come_and_go_cooperative_sticky() {
+    come_and_go("cooperative", |keyway| keyway);
+}
+
+#[test]
+fn members_come_and_go_eager() {
+    come_and_go("eager", |keyway| keyway.kafka("partition.assignment.strategy", "range"));
+}
+
+#[test]
+fn members_come_and_go_with_the_newer_group_protocol() {
+    come_and_go("newer", |keyway| keyway.kafka("group.protocol", "consumer"));
+}
+
+/// One after the other is stopped and started again under the same name, as an upgrade does.
+fn rolled(name: &str, settings: impl Fn(Keyway) -> Keyway + Copy) {
+    let stage = Stage::new(name, PARTITIONS);
+    stage.endpoint.script(faulty(10, 80, 0.03));
+    let load = stage.load(300, 150);
+    let member = |number: usize| {
+        let id = format!("member-{number}");
+        start(&stage, |keyway| settings(keyway).kafka("group.instance.id", &id))
+    };
+    let mut members: Vec<Running> = (0..3).map(member).collect();
+    wait_until_shared(&mut members.iter_mut().collect::<Vec<_>>(), 12);
+    let rebalances = |members: &mut [Running]| -> f64 {
+        let sum = |it: &mut Running| it.metrics().sum("keyway_rebalances_total", &[]);
+        members.iter_mut().map(sum).sum()
+    };
+    for number in 0..3 {
+        stage.wait_for_more(100);
+        let mut stopped = members.remove(0);
+        let (before, had) = (rebalances(&mut members), share(&mut stopped));
+        stopped.stop();
+        members.push(member(number));
+        wait_until_shared(&mut members.iter_mut().collect::<Vec<_>>(), 12);
+        assert_eq!(share(&mut members[2]), had, "it has again what it had");
+        let others = rebalances(&mut members[..2]);
+        assert!((others - before).abs() < 0.5, "the others were not disturbed");
+    }
+    let sent = load.stop();
+    let verdict = stage.finish(&sent);
+    members.iter_mut().for_each(Running::stop);
+    println!("{name}: {} records, {} sent again", sent.len(), verdict.sent_again.len());
+    verdict.assert_exact();
+}
+
+#[test]
+fn static_members_are_upgraded_one_by_one_and_nobody_notices() {
+    rolled("static", |keyway| keyway);
+}
+
+#[test]
+fn static_members_of_the_newer_protocol_are_upgraded_one_by_one() {
+    rolled("static-newer", |keyway| keyway.kafka("group.protocol", "consumer"));
+}
+
+#[test]
+fn a_static_member_that_stays_away_is_replaced_after_its_session() {
+    let stage = Stage::new("static-gone", PARTITIONS);
+    stage.endpoint.script(faulty(10, 80, 0.03));
+    let load = stage.load(200, 100);
+    let member = |id: &str| {
+        let quick = stage.quick().kafka("group.instance.id", id);
+        quick.start()
+    };
+    let (mut leaves, mut stays) = (member("leaves"), member("stays"));
+    wait_until_shared(&mut [&mut leaves, &mut stays], 12);
+    stage.wait_for_more(100);
+    leaves.stop();
+    wait_until_shared(&mut [&mut stays], 12);
+    stage.wait_for_more(100);
+    let sent = load.stop();
+    let verdict = stage.finish(&sent);
+    stays.stop();
+    verdict.assert_exact();
+}
+
+#[test]
+fn of_two_members_with_the_same_name_the_earlier_ends_and_says_why() {
+    let stage = Stage::new("fenced", PARTITIONS);
+    stage.endpoint.script(faulty(1, 10, 0.0));
+    let load = stage.load(200, 100);
+    let member = || stage.keyway().kafka("group.instance.id", "the-same").start();
+    let mut earlier = member();
+    stage.wait_for_more(50);
+    let mut later = member();
+    assert_eq!(earlier.wait_exit(), 1);
+    let last = earlier.log().pop().expect("a line");
+    assert!(last["msg"].as_str().is_some_and(|it| it.contains("FencedInstanceId")), "{last}");
+    stage.endpoint.incident("the earlier member was thrown out");
+    stage.wait_for_more(100);
+    let sent = load.stop();
+    let verdict = stage.finish(&sent);
+    later.stop();
+    verdict.assert_kept();
+}
+
+/// Members are started and stopped again and again, the next before the last has gone.
+#[test]
+fn members_are_toggled_all_the_time() {
+    let stage = Stage::new("churn", PARTITIONS);
+    stage.endpoint.script(faulty(140, 160, 0.01));
+    let load = stage.load(250, 400);
+    let mut members = vec![start(&stage, |keyway| keyway)];
+    let mut leaving: Vec<Running> = Vec::new();
+    for action in 0..16_usize {
+        // Progress, whatever else goes on.
+        stage.wait_for_more(120);
+        let grows = members.len() < 2 || (members.len() < 4 && action % 3 != 2);
+        if grows {
+            members.push(start(&stage, |keyway| keyway));
+        } else {
+            let mut one = members.remove(0);
+            one.signal(crate::support::Signal::TERM);
+            leaving.push(one);
+        }
+    }
+    let sent = load.stop();
+    let verdict = stage.finish(&sent);
+    for mut one in leaving {
+        assert_eq!(one.wait_exit(), 0, "a member that was stopped in the middle");
+    }
+    members.iter_mut().for_each(Running::stop);
+    println!("churn: {} records, {} sent again", sent.len(), verdict.sent_again.len());
+    verdict.assert_exact();
+    assert!(Kafka::shared().members(&stage.group).is_empty(), "all have left");
+}

@@ -1,0 +1,209 @@
+//! What topics do while Keyway runs, or does not: they grow, shrink, go and come again.
+
+use super::stage::{Stage, distinct, keyed, said};
+use crate::support::{Cluster, Gate, Kafka, Reply, Running, Sent, numbered, script, unique};
+
+/// Records over all partitions of a topic, `each` for each.
+fn spread(stage: &Stage<'_>, partitions: i32, each: usize) -> Vec<Sent> {
+    let record = |to: i32| (0..each).map(move |n| keyed(n, n).to(to));
+    stage.produce((0..partitions).flat_map(record).collect())
+}
+
+#[test]
+fn records_deleted_while_nobody_runs_are_passed_with_a_warning() {
+    let stage = Stage::new("deleted-below", 1);
+    let mut sent = stage.produce(distinct(50));
+    let mut keyway = stage.keyway().start();
+    stage.finish(&sent).assert_exact();
+    keyway.stop();
+    let rest = stage.produce(distinct(50));
+    stage.kafka.delete_records(&stage.topic, 0, 80);
+    sent.extend(rest.into_iter().filter(|one| one.id.offset >= 80));
+    let mut keyway = stage.keyway().start();
+    stage.finish(&sent).assert_exact();
+    let warning = keyway.wait_for_log("records were removed");
+    assert_eq!((&warning["from"], &warning["to"]), (&50.into(), &80.into()), "{warning}");
+    keyway.stop();
+}
+
+#[test]
+fn records_deleted_under_a_member_that_is_held_up_are_passed() {
+    let stage = Stage::new("deleted-under", 1);
+    let gate = Gate::closed();
+    let behind = gate.clone();
+    stage.endpoint.script(move |_| Reply::ok().behind(&behind));
+    let sent = stage.produce(distinct(2_000));
+    // A small buffer, so that most is still with the broker when it is deleted there.
+    let mut keyway = stage
+        .keyway()
+        .env("KEYWAY_BUFFER_RECORDS", 50)
+        .kafka("queued.min.messages", "1")
+        .kafka("fetch.message.max.bytes", "1000")
+        .start();
+    stage.endpoint.wait_until("a full buffer", |ledger| ledger.in_flight() >= 50);
+    stage.kafka.delete_records(&stage.topic, 0, 1_900);
+    gate.open();
+    let kept: Vec<Sent> = sent.iter().filter(|one| one.id.offset >= 1_900).cloned().collect();
+    stage.endpoint.wait_for_all(&kept);
+    stage.kafka.wait_all_committed(&stage.group, &stage.topic);
+    assert!(stage.delivered() < 2_000, "some were deleted before they were read");
+    keyway.stop();
+    stage.endpoint.look(|ledger| {
+        assert_eq!(ledger.unexpected(&sent), []);
+        assert_eq!(ledger.sent_again(), []);
+        assert_eq!(ledger.out_of_order(), []);
+    });
+}
+
+#[test]
+fn new_partitions_are_delivered_from_their_start() {
+    let stage = Stage::new("grows", 1);
+    let mut sent = stage.produce(numbered(50, 5));
+    let mut keyway = stage.keyway().start();
+    stage.endpoint.wait_for_all(&sent);
+    stage.kafka.grow_topic(&stage.topic, 4);
+    // Written before the member can know of them.
+    sent.extend(spread(&stage, 4, 50));
+    let verdict = stage.finish(&sent);
+    keyway.stop();
+    verdict.assert_exact();
+}
+
+#[test]
+fn a_topic_that_is_not_there_yet_is_waited_for() {
+    let kafka = Kafka::shared();
+    let stage = Stage::of(kafka, "later", unique("later"));
+    let mut keyway = stage.keyway().start();
+    keyway.wait_for_log("waiting for the topic to be made");
+    kafka.create_topic(&stage.topic, 2);
+    let sent = stage.produce(numbered(50, 5));
+    let verdict = stage.finish(&sent);
+    keyway.stop();
+    verdict.assert_exact();
+}
+
+#[test]
+fn topics_that_match_a_pattern_are_found_when_they_are_made() {
+    let kafka = Kafka::shared();
+    let stem = unique("pattern");
+    let mut stage = Stage::of(kafka, "pattern", format!("^{stem}-"));
+    let mut keyway = stage.keyway().start();
+    for number in 0..2 {
+        stage.topic = format!("{stem}-{number}");
+        kafka.create_topic(&stage.topic, 2);
+        let sent = stage.produce(numbered(50, 5));
+        stage.endpoint.wait_for_all(&sent);
+        kafka.wait_all_committed(&stage.group, &stage.topic);
+    }
+    keyway.stop();
+    assert!(stage.endpoint.look(crate::support::Ledger::sent_again).is_empty());
+}
+
+/// The topic is deleted and made again under a member, which has delivered `before` records of each
+/// of `from` partitions; then there are `to` partitions with `after` records each.
+fn made_again(name: &str, (from, before): (i32, usize), (to, after): (i32, usize), slowly: bool) {
+    let stage = Stage::new(name, from);
+    let old = spread(&stage, from, before);
+    let mut keyway = stage.keyway().env("KEYWAY_COMMIT_INTERVAL", "100ms").start();
+    stage.finish(&old).assert_exact();
+    let seen = stage.endpoint.look(crate::support::Ledger::count);
+    stage.kafka.delete_topic(&stage.topic);
+    if slowly {
+        keyway.wait_for_log("waiting for the topic to be made");
+    }
+    stage.kafka.create_topic(&stage.topic, to);
+    let new = spread(&stage, to, after);
+    // The names are those of the old records, so the books are read from where the new ones begin.
+    let limit = i64::try_from(after).expect("a small number");
+    stage.endpoint.wait_until("the new records", |ledger| {
+        let delivered = ledger.requests()[seen..].iter().filter(|entry| entry.delivered());
+        delivered.count() >= new.len()
+    });
+    stage.kafka.wait_for_commit(&stage.group, &stage.topic, "the new end", |found| {
+        assert!(
+            found.iter().all(|one| one.offset <= Some(limit)),
+            "an old offset was committed onto the new topic: {found:?}"
+        );
+        found.iter().all(|one| one.offset == Some(limit))
+    });
+    only_these(&stage, seen, &new);
+    assert_eq!(keyway.exited(), None);
+    keyway.stop();
+}
+
+/// What was requested from the request number `seen` on is exactly `wanted`, in order.
+fn only_these(stage: &Stage<'_>, seen: usize, wanted: &[Sent]) {
+    let mut asked: Vec<_> = stage.endpoint.look(|ledger| {
+        ledger.requests()[seen..].iter().filter_map(|entry| entry.record.clone()).collect()
+    });
+    let per_partition = |partition: i32| asked.iter().filter(move |id| id.partition == partition);
+    for partition in 0..8 {
+        assert!(per_partition(partition).count() <= wanted.len());
+    }
+    asked.sort();
+    let mut wanted: Vec<_> = wanted.iter().map(|one| one.id.clone()).collect();
+    wanted.sort();
+    assert_eq!(asked, wanted);
+}
+
+#[test]
+fn a_topic_deleted_and_made_again_later_is_delivered_from_its_start() {
+    made_again("again-later", (2, 60), (2, 20), true);
+}
+
+#[test]
+fn a_topic_deleted_and_made_again_at_once_is_delivered_from_its_start() {
+    made_again("again-at-once", (2, 60), (2, 20), false);
+}
+
+#[test]
+fn a_topic_made_again_with_fewer_partitions_is_delivered_from_its_start() {
+    made_again("again-fewer", (4, 60), (1, 20), false);
+}
+
+#[test]
+fn a_topic_made_again_with_more_records_than_before_is_delivered_from_its_start() {
+    made_again("again-more", (2, 20), (2, 60), false);
+}
+
+#[test]
+fn a_topic_made_again_while_nobody_runs_is_delivered_from_its_start() {
+    let stage = Stage::new("again-meanwhile", 2);
+    // One key is refused, so that there is metadata, too.
+    stage.endpoint.script(|request| {
+        Reply::status(if request.key.as_deref() == Some("k3") { 503 } else { 200 })
+    });
+    spread(&stage, 2, 60);
+    let mut keyway = stage.keyway().start();
+    stage.endpoint.wait_for_delivered(118);
+    keyway.stop();
+    stage.kafka.delete_topic(&stage.topic);
+    stage.kafka.create_topic(&stage.topic, 2);
+    let new = spread(&stage, 2, 80);
+    stage.endpoint.script(script::ok());
+    let seen = stage.endpoint.look(crate::support::Ledger::count);
+    let mut keyway = stage.keyway().start();
+    stage.kafka.wait_all_committed(&stage.group, &stage.topic);
+    keyway.stop();
+    only_these(&stage, seen, &new);
+}
+
+#[test]
+fn a_member_whose_topic_was_deleted_lives_on_and_says_so() {
+    let stage = Stage::new("deleted", 2);
+    let sent = stage.produce(numbered(50, 5));
+    let mut keyway = stage.keyway().start();
+    stage.finish(&sent).assert_exact();
+    stage.kafka.delete_topic(&stage.topic);
+    let line = keyway.wait_for_log("waiting for the topic to be made");
+    println!("deleted: {line}");
+    assert_eq!(keyway.exited(), None);
+    assert_eq!(keyway.get("/livez").map(|(status, _)| status), Some(200));
+    let noise = said(&keyway, "waiting for the topic to be made");
+    assert!(noise < 10, "said {noise} times");
+    stop_soon(&mut keyway);
+}
+
+fn stop_soon(keyway: &mut Running) {
+    keyway.stop();
+}

@@ -1,0 +1,27 @@
+//! End to end on librdkafka's mock cluster: `keyway run` as a process, an endpoint that keeps books
+//! of its own, one story a test.
+//!
+//! Nothing here looks into Keyway: what it does is seen at the endpoint, in the offsets that its
+//! group has committed, in its metrics and its log, and by its exit code. What the mock cluster
+//! cannot do (deleted topics, transactions, limits on metadata) is told in the stories of the real
+//! broker.
+
+mod support;
+
+mod mock {
+    mod dead_letters;
+    mod flow;
+    mod order;
+    mod outages;
+    mod overflow;
+    mod parallel;
+    mod rebalance;
+    mod records;
+    mod requests;
+    mod resume;
+    mod retries;
+    mod settled;
+    mod stage;
+    mod stopping;
+    mod topics;
+}

@@ -1,0 +1,137 @@
+//! More settled above the committed offset than a commit's metadata can hold: `offset_overflow`.
+
+use super::settled::Settled;
+use super::stage::Stage;
+use crate::support::*;
+
+/// So little that a few hundred offsets fill it.
+const LIMIT: usize = 64;
+
+/// 1,500 records of which each third is stuck, every one in a lane of its own: no encoding can
+/// tell of them all in [`LIMIT`] characters.
+fn scattered() -> Vec<Record> {
+    let key = |n: usize| if n % 3 == 0 { format!("stuck-{n}") } else { format!("free-{n}") };
+    (0..1_500).map(|n| Record::new(key(n), "x").to(0)).collect()
+}
+
+fn is_stuck(one: &Sent) -> bool {
+    one.key.as_deref().is_some_and(|key| key.starts_with(b"stuck"))
+}
+
+/// A stage on which the stuck ones fail; fixed partitions, so that a run need not wait until the
+/// group has noticed that the one before was killed.
+fn stage() -> (Stage, Vec<Sent>) {
+    let stage = Stage::new(1);
+    stage.endpoint.script(|request| {
+        let stuck = request.key.as_deref().is_some_and(|key| key.starts_with("stuck"));
+        Reply::status(if stuck { 422 } else { 200 })
+    });
+    let sent = stage.produce(scattered());
+    (stage, sent)
+}
+
+fn run(stage: &Stage, overflow: &str) -> Running {
+    stage
+        .keyway()
+        .env("KEYWAY_PARTITIONS", "0")
+        .env("KEYWAY_OFFSET_METADATA_MAX_BYTES", LIMIT)
+        .env("KEYWAY_OFFSET_OVERFLOW", overflow)
+        .start()
+}
+
+#[test]
+fn hold_takes_in_no_more_than_the_metadata_can_tell_of() {
+    let (stage, sent) = stage();
+    let mut keyway = run(&stage, "hold");
+    keyway.wait_for_metrics("the partition to be held", |metrics| {
+        metrics.sum("keyway_partition_held", &[("reason", "offset_span")]) == 1.0
+    });
+    // All that it has taken in and can be delivered is, and is committed as settled, in the room
+    // that there is.
+    let committed = stage.mock.wait_for_commit(&stage.group, &stage.topic, "the free ones", |found| {
+        let settled = Settled::of(&stage.topic, found);
+        let delivered = stage.endpoint.look(Ledger::delivered);
+        delivered > 100 && settled.above() == delivered && settled.longest_span() > 300
+    });
+    assert!(committed[0].metadata.len() <= LIMIT, "{committed:?}");
+    let asked = stage.endpoint.look(|ledger| {
+        sent.iter().filter(|one| ledger.attempts(&one.id) > 0).map(|one| one.id.offset).max()
+    });
+    assert!(asked < Some(400), "held back, and it went to {asked:?}");
+    assert_eq!(keyway.metrics().sum("keyway_uncovered_offsets", &[]), 0.0);
+
+    keyway.kill();
+    stage.endpoint.incident("killed");
+    stage.endpoint.script(script::ok());
+    let mut keyway = run(&stage, "hold");
+    stage.finish(&mut keyway, &sent);
+    stage.endpoint.verdict(&sent).assert_exact();
+}
+
+#[test]
+fn hold_goes_on_when_older_ones_finish() {
+    let (stage, sent) = stage();
+    let mut keyway = stage
+        .keyway()
+        .env("KEYWAY_OFFSET_METADATA_MAX_BYTES", LIMIT)
+        .env("KEYWAY_RETRY_MAX", "100ms")
+        .start();
+    let held = |metrics: &Metrics, is: f64| {
+        metrics.sum("keyway_partition_held", &[("reason", "offset_span")]) == is
+    };
+    keyway.wait_for_metrics("the partition to be held", |metrics| held(metrics, 1.0));
+    stage.endpoint.script(script::ok());
+    stage.endpoint.wait_for_all(&sent);
+    keyway.wait_for_metrics("the partition to be free", |metrics| held(metrics, 0.0));
+    stage.finish(&mut keyway, &sent);
+    stage.endpoint.verdict(&sent).assert_exact();
+}
+
+#[test]
+fn one_stuck_lane_holds_nobody_however_far_the_others_are() {
+    // Two runs, one stuck and one settled, fit into anything.
+    let stage = Stage::new(1);
+    stage.endpoint.script(script::for_key("k0", script::always(Reply::status(422)), script::ok()));
+    let mut records = vec![Record::new("k0", "x")];
+    records.extend((1..5_000).map(|n| Record::new(format!("k{n}"), "x")));
+    let sent = stage.produce(records);
+    let mut keyway = run(&stage, "hold");
+    stage.endpoint.wait_for_all(&sent[1..]);
+    stage.mock.wait_for_commit(&stage.group, &stage.topic, "all but the first", |found| {
+        Settled::of(&stage.topic, found).above() == sent.len() - 1
+    });
+    keyway.kill();
+    stage.endpoint.incident("killed");
+    stage.endpoint.script(script::ok());
+    let mut keyway = run(&stage, "hold");
+    stage.finish(&mut keyway, &sent);
+    stage.endpoint.verdict(&sent).assert_exact();
+}
+
+#[test]
+fn replay_goes_on_and_sends_again_after_a_kill_what_did_not_fit() {
+    let (stage, sent) = stage();
+    let mut keyway = run(&stage, "replay");
+    let (stuck, free): (Vec<_>, Vec<_>) = sent.iter().cloned().partition(is_stuck);
+    stage.endpoint.wait_for_all(&free);
+    // Said: so many would be sent again.
+    let metrics = keyway.wait_for_metrics("offsets that did not fit", |metrics| {
+        metrics.sum("keyway_uncovered_offsets", &[]) > 500.0
+    });
+    assert_eq!(metrics.sum("keyway_partition_held", &[("reason", "offset_span")]), 0.0);
+    let uncovered = metrics.sum("keyway_uncovered_offsets", &[]);
+    let settled = Settled::of(&stage.topic, &stage.committed());
+    assert!(settled.above() > 100, "what fits is told all the same: {settled:?}");
+    keyway.kill();
+    stage.endpoint.incident("killed");
+    stage.endpoint.script(script::ok());
+
+    let mut keyway = run(&stage, "replay");
+    stage.finish(&mut keyway, &sent);
+    let verdict = stage.endpoint.verdict(&sent);
+    verdict.assert_kept();
+    let again = verdict.sent_again.len();
+    assert_eq!(again, free.iter().filter(|one| !settled.has(&one.id)).count());
+    assert_eq!(f64::from(u32::try_from(again).expect("a few")), uncovered);
+    assert_eq!(stuck.len(), 500);
+}

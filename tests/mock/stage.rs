@@ -1,0 +1,84 @@
+//! What a story has of its own: a cluster with a topic, a group, an endpoint, and `keyway run`
+//! between them.
+
+use crate::support::*;
+
+/// The parts of a story.
+pub struct Stage {
+    pub mock: Mock,
+    pub topic: String,
+    pub group: String,
+    pub endpoint: Endpoint,
+}
+
+impl Stage {
+    /// A topic with so many partitions, and an endpoint that takes everything.
+    pub fn new(partitions: i32) -> Self {
+        Self::with(partitions, Endpoint::start())
+    }
+
+    /// The same with that endpoint.
+    pub fn with(partitions: i32, endpoint: Endpoint) -> Self {
+        let mock = Mock::start();
+        let topic = mock.topic("orders", partitions);
+        Self { mock, topic, group: unique("group"), endpoint }
+    }
+
+    /// `keyway run` from the topic to the endpoint. What waits by default for the sake of a busy
+    /// world waits less: commits, heartbeats, reconnects, the first retry.
+    pub fn keyway(&self) -> Keyway {
+        quick(Keyway::run(&self.mock))
+            .topic(&self.topic)
+            .group(&self.group)
+            .url(&self.endpoint.url())
+    }
+
+    /// Produces into the topic.
+    pub fn produce(&self, records: Vec<Record>) -> Vec<Sent> {
+        self.mock.produce(&self.topic, records)
+    }
+
+    /// What the group has committed.
+    pub fn committed(&self) -> Vec<Committed> {
+        self.mock.committed(&self.group, &self.topic)
+    }
+
+    /// Waits until all of the topic is committed.
+    pub fn wait_all_committed(&self) {
+        self.mock.wait_all_committed(&self.group, &self.topic);
+    }
+
+    /// Waits until all these records were delivered and committed, and stops it cleanly.
+    pub fn finish(&self, keyway: &mut Running, sent: &[Sent]) {
+        self.endpoint.wait_for_all(sent);
+        self.wait_all_committed();
+        assert_adds_up(&keyway.metrics());
+        keyway.stop();
+    }
+}
+
+/// Shorter waits, so that a story is told in seconds.
+pub fn quick(keyway: Keyway) -> Keyway {
+    keyway
+        .env("KEYWAY_COMMIT_INTERVAL", "100ms")
+        .env("KEYWAY_RETRY_INITIAL", "10ms")
+        .kafka("heartbeat.interval.ms", "200")
+        .kafka("reconnect.backoff.ms", "50")
+        .kafka("reconnect.backoff.max.ms", "200")
+        .kafka("topic.metadata.refresh.interval.ms", "300")
+}
+
+/// Promise P7: everything that was received is accounted for, at any moment.
+pub fn assert_adds_up(metrics: &Metrics) {
+    let count = |name: &str| metrics.sum(&format!("keyway_{name}"), &[]);
+    let out = ["delivered", "dead_lettered", "dropped", "returned"]
+        .map(|how| count(&format!("records_{how}_total")));
+    let all = out.iter().sum::<f64>() + count("held_records");
+    let received = count("records_received_total");
+    assert!((received - all).abs() < 0.5, "received {received}, {out:?}, {metrics:?}");
+}
+
+/// A whole number of metrics.
+pub fn whole(value: usize) -> f64 {
+    f64::from(u32::try_from(value).expect("a small number"))
+}
