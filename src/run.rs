@@ -65,6 +65,7 @@ async fn serve(
     let ended = lead(&handles, &mut endings, log).await;
     if let Some(line) = line {
         line.abort();
+        stats_line::last(&handles, log);
     }
     if let Some(server) = server {
         server.stop().await;

@@ -6,7 +6,9 @@
 
 mod table;
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::ops::Range;
 
 use keyway_actors::core::Offset;
 use keyway_actors::kafka::admin::{self, AdminError, Commit, PartitionOffsets};
@@ -119,10 +121,9 @@ fn report(group: &GroupSettings, offsets: &[PartitionOffsets]) -> String {
     for offsets in offsets {
         table.row(row(offsets));
     }
-    text.push_str(&table.to_string());
-    text.push_str(&format!("{}\n", in_all(offsets)));
+    let _ = writeln!(text, "{table}{}", in_all(offsets));
     for note in offsets.iter().flat_map(notes) {
-        text.push_str(&format!("note: {note}\n"));
+        let _ = writeln!(text, "note: {note}");
     }
     text
 }
@@ -170,18 +171,18 @@ fn encoding(commit: &Commit) -> &'static str {
 }
 
 /// How many offsets there are in these ranges, and the first of them: `4: 103-105, 110`.
-fn ranges(ranges: &[std::ops::Range<Offset>]) -> String {
+fn ranges(ranges: &[Range<Offset>]) -> String {
     if ranges.is_empty() {
         return NONE.to_owned();
     }
-    let one = |range: &std::ops::Range<Offset>| match range.end - 1 {
+    let one = |range: &Range<Offset>| match range.end - 1 {
         last if last == range.start => last.to_string(),
         last => format!("{}-{last}", range.start),
     };
     format!("{}: {}", grouped(len(ranges)), first(ranges.iter().map(one), SHOWN))
 }
 
-fn len(ranges: &[std::ops::Range<Offset>]) -> u64 {
+fn len(ranges: &[Range<Offset>]) -> u64 {
     ranges.iter().map(|range| range.end.abs_diff(range.start)).sum()
 }
 

@@ -1,11 +1,13 @@
 //! Numbers and lists in words.
 
+use std::fmt::Write;
+
 /// A number in groups of three digits.
-pub fn grouped(number: impl ToString) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.char_indices() {
-        if at > 0 && digit.is_ascii_digit() && (digits.len() - at).is_multiple_of(3) {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -19,13 +21,13 @@ pub fn size(bytes: usize) -> String {
     let whole = UNITS.into_iter().find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit));
     match whole {
         Some((unit, name)) => format!("{} {name}", bytes / unit),
-        None => format!("{} bytes", grouped(bytes)),
+        None => format!("{} bytes", grouped(bytes as u64)),
     }
 }
 
 /// `1 topic`, `2 topics`.
 pub fn count(number: usize, what: &str) -> String {
-    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
+    format!("{} {what}{}", grouped(number as u64), if number == 1 { "" } else { "s" })
 }
 
 /// The first few of many, and how many more there are.
@@ -33,7 +35,7 @@ pub fn first(items: impl ExactSizeIterator<Item = String>, most: usize) -> Strin
     let more = items.len().saturating_sub(most);
     let mut text = items.take(most).collect::<Vec<_>>().join(", ");
     if more > 0 {
-        text.push_str(&format!(", +{} more", grouped(more)));
+        let _ = write!(text, ", +{} more", grouped(more as u64));
     }
     text
 }

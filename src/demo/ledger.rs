@@ -1,12 +1,15 @@
 //! The endpoint's own list of the requests it got: which record, in which order, from when to when,
 //! and how each ended. It believes nothing that Keyway says about itself.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::record::Record;
+
+/// The most complaints that are kept: one is enough to fail the demo.
+const COMPLAINTS: usize = 100;
 
 /// Where a record is in the topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,13 +54,36 @@ pub struct Ledger {
     opened: Instant,
     requests: Vec<Request>,
     process: u32,
-    /// By key, the number after the highest that was delivered.
-    next: HashMap<u32, u32>,
+    /// What was delivered, by key.
+    keys: HashMap<u32, Numbers>,
     delivered: Arc<AtomicU64>,
     in_flight: usize,
     connections: usize,
     waits: Vec<Duration>,
     complaints: Vec<String>,
+}
+
+/// A set of numbers that mostly come in order.
+#[derive(Debug, Default)]
+struct Numbers {
+    /// All below are in.
+    next: u32,
+    /// Those in above it: none, as long as order is kept.
+    above: BTreeSet<u32>,
+}
+
+impl Numbers {
+    /// Puts a number in; says whether it is new.
+    fn add(&mut self, number: u32) -> bool {
+        if number != self.next {
+            return number > self.next && self.above.insert(number);
+        }
+        self.next += 1;
+        while self.above.remove(&self.next) {
+            self.next += 1;
+        }
+        true
+    }
 }
 
 /// The list as the endpoint and the demo share it.
@@ -71,7 +97,7 @@ impl Shared {
             opened,
             requests: Vec::new(),
             process: 0,
-            next: HashMap::new(),
+            keys: HashMap::new(),
             delivered,
             in_flight: 0,
             connections: 0,
@@ -112,9 +138,7 @@ impl Ledger {
         if how != How::Delivered {
             return;
         }
-        let next = self.next.entry(request.key).or_default();
-        if request.number >= *next {
-            *next = request.number + 1;
+        if self.keys.entry(request.key).or_default().add(request.number) {
             self.delivered.fetch_add(1, Ordering::Relaxed);
             self.waits.push(now.saturating_sub(written));
         }
@@ -132,7 +156,9 @@ impl Ledger {
 
     /// Notes what was no request of a record of the demo.
     pub fn complain(&mut self, about: String) {
-        self.complaints.push(about);
+        if self.complaints.len() < COMPLAINTS {
+            self.complaints.push(about);
+        }
     }
 
     /// Requests without an outcome.
@@ -164,5 +190,37 @@ impl Ledger {
     /// What was no request of a record of the demo.
     pub fn complaints(&self) -> &[String] {
         &self.complaints
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_delivered_is_counted_once_whatever_the_order() {
+        let delivered = Arc::new(AtomicU64::new(0));
+        let shared = Shared::new(Instant::now(), Arc::clone(&delivered));
+        let mut ledger = shared.lock();
+        let mut counts = Vec::new();
+        for (key, number, how) in [
+            (0, 0, How::Failed),
+            (0, 0, How::Delivered),
+            (0, 2, How::Delivered),
+            (0, 2, How::Delivered),
+            (0, 1, How::Left),
+            (0, 1, How::Delivered),
+            (0, 0, How::Delivered),
+            (1, 0, How::Delivered),
+        ] {
+            let record = Record { key, number, written: Duration::ZERO };
+            let place = Place { partition: 0, offset: 0 };
+            let request = ledger.begin(record, place, Instant::now());
+            assert_eq!(ledger.in_flight(), 1);
+            ledger.end(request, how, Duration::ZERO);
+            counts.push(delivered.load(Ordering::Relaxed));
+        }
+        assert_eq!(counts, [0, 1, 2, 2, 2, 3, 3, 4]);
+        assert_eq!((ledger.in_flight(), ledger.take_waits().len()), (0, 4));
     }
 }

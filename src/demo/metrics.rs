@@ -9,6 +9,9 @@ use awc::Client;
 /// Longest wait for an answer; a line of the demo would come late.
 const PATIENCE: Duration = Duration::from_millis(800);
 
+/// Records that the process has delivered.
+pub const DELIVERED: &str = "keyway_records_delivered_total";
+
 /// One look at `/metrics`.
 #[derive(Debug, Default)]
 pub struct Metrics(Vec<Sample>);
@@ -33,6 +36,11 @@ impl Metrics {
     fn read(text: &str) -> Self {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         Self(lines.filter_map(sample).collect())
+    }
+
+    /// Whether nobody has answered yet.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The sum of all samples of a name; 0 where there are none.

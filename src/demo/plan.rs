@@ -19,7 +19,7 @@ pub const SESSION: Duration = Duration::from_secs(2);
 pub const SESSION_CHECK: Duration = Duration::from_secs(1);
 
 /// How long records are delivered before the kill, and again after it.
-pub const PART: Duration = Duration::from_secs(6);
+pub const PART: Duration = Duration::from_secs(5);
 
 /// The slowest endpoint: records that wait for three answers must not make the demo endless.
 const SLOWEST: Duration = Duration::from_secs(10);
@@ -66,13 +66,14 @@ impl Plan {
         })
     }
 
-    /// How many records the load is ahead of what is delivered: enough to keep most keys busy, few
-    /// enough for the time from written to delivered to say something. What a foreign endpoint has
+    /// How many records the load is ahead of what is delivered: enough to keep most keys busy while
+    /// some wait for a retry and pile up, few enough for the time from written to delivered to say
+    /// something. What a foreign endpoint has
     /// got is known only some times a second, so there it takes more.
     pub fn ahead(&self) -> u64 {
         let keys = u64::from(self.keys);
         match self.target {
-            Target::Own(_) => (keys * 3).clamp(100, 5_000),
+            Target::Own(_) => (keys * 5).clamp(200, 8_000),
             Target::Yours(_) => (keys * 4).clamp(2_000, 10_000),
         }
     }
@@ -123,7 +124,7 @@ mod tests {
     fn the_load_is_never_far_ahead_and_never_starves() {
         for keys in [1, 300, u32::MAX] {
             let plan = Plan { keys, ..Plan::new(&args()).unwrap() };
-            assert!((100..=5_000).contains(&plan.ahead()), "{keys}");
+            assert!((200..=8_000).contains(&plan.ahead()), "{keys}");
         }
     }
 }

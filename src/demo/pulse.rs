@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::metrics::Metrics;
+use super::metrics::{DELIVERED, Metrics};
 use super::screen::{grouped, short};
 
 /// The head of the lines.
@@ -94,6 +94,11 @@ impl Pulse {
             self.grew = Instant::now();
             self.delivering.get_or_insert(self.grew);
         }
+    }
+
+    /// Whether the present process says that it has delivered so many, and so that it runs at all.
+    pub fn has_delivered(&self, count: u64) -> bool {
+        !self.metrics.is_empty() && self.metrics.sum(DELIVERED) >= count
     }
 
     /// Since when nothing more was delivered.

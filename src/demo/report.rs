@@ -61,15 +61,17 @@ fn endpoint(plan: &Plan, url: &str) -> String {
 }
 
 fn load(plan: &Plan) -> String {
-    let keys = match plan.keys {
-        1 => "1 key".to_owned(),
-        keys => format!("{} keys", grouped(keys.into())),
-    };
+    let keys = counted(plan.keys.into(), "key");
     match plan.records {
         None => format!("{keys}, as many records as are delivered in {} s", 2 * PART.as_secs()),
-        Some(1) => format!("1 record of {keys}"),
-        Some(records) => format!("{} records of {keys}", grouped(records)),
+        Some(records) => format!("{} of {keys}", counted(records, "record")),
     }
+}
+
+/// A number of things.
+fn counted(count: u64, thing: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{} {thing}{end}", grouped(count))
 }
 
 /// How the run ended, beside what the endpoint's list says.
@@ -94,12 +96,12 @@ impl Closing<'_> {
     }
 
     fn lines(&self, text: &mut String) {
-        let (open, written) = (self.on_record.open(), grouped(self.written));
-        let state = match open {
+        let written = counted(self.written, "record");
+        let state = match self.on_record.open() {
             0 if self.on_record.count() == self.written => {
-                format!("the group's commits say that all {written} records are done")
+                format!("{written} on record in Kafka as done: all of them")
             }
-            _ => format!("{} of {written} records are not committed as done", grouped(open)),
+            open => format!("{} of {written} not on record in Kafka as done", grouped(open)),
         };
         row(text, "committed", &state);
         let end = match &self.unclean {
@@ -119,48 +121,50 @@ fn row(text: &mut String, name: &str, what: &str) {
 }
 
 /// The verdict where the endpoint is the demo's, and its list tells all.
-pub fn verdict(
-    findings: &Findings,
-    requests: u64,
-    keys: u32,
-    closing: &Closing<'_>,
-) -> (String, bool) {
+pub fn verdict(findings: &Findings, requests: u64, closing: &Closing<'_>) -> (String, bool) {
     let kept = findings.kept() && closing.kept();
     let mut text = format!(
-        "\nVerdict: lost {}, out of order {}, sent again {}\n\nThe endpoint's own list of the {} \
-         requests it got, compared with what was written:\n\n",
+        "\nVerdict: lost {}, out of order {}, sent again {}\n\nThe endpoint's own list of the {} it \
+         got, compared with what was written:\n\n",
         grouped(findings.lost),
         grouped(findings.out_of_order),
         grouped(findings.sent_again()),
-        grouped(requests),
+        counted(requests, "request"),
     );
-    let counted = |name: &str, count: u64| format!("{name} {}", grouped(count));
-    let of = format!("of {} records written", grouped(findings.written));
-    row(&mut text, &counted("lost", findings.lost), &of);
-    let order = format!("{} keys, each in the order written, one at a time", grouped(keys.into()));
-    row(&mut text, &counted("out of order", findings.out_of_order), &order);
+    let mut found = |name: &str, count: u64, what: &str| {
+        row(&mut text, &format!("{name} {}", grouped(count)), what);
+    };
+    found(
+        "lost",
+        findings.lost,
+        &match findings.lost {
+            0 => format!("{} written, all delivered", counted(findings.written, "record")),
+            _ => format!("of {} written", counted(findings.written, "record")),
+        },
+    );
+    found(
+        "out of order",
+        findings.out_of_order,
+        &match findings.out_of_order {
+            0 => format!(
+                "{}, each in the order written, one at a time",
+                counted(findings.keys, "key")
+            ),
+            _ => "requests did not wait for the one before them of their key".to_owned(),
+        },
+    );
     again(&mut text, findings);
-    if findings.failed > 0 {
-        let failed = "on purpose; each was tried again until it went through";
-        row(&mut text, &counted("failed", findings.failed), failed);
-    }
-    if findings.too_early > 0 {
-        row(
-            &mut text,
-            &counted("committed early", findings.too_early),
-            "before they were delivered",
-        );
-    }
-    if findings.strange > 0 {
-        row(
-            &mut text,
-            &counted("strange", findings.strange),
-            "requests for what was never written",
-        );
+    let others = [
+        ("failed", findings.failed, "on purpose; each was tried again until it went through"),
+        ("committed early", findings.too_early, "on record as done before they were delivered"),
+        ("strange", findings.strange, "requests for what was never written"),
+    ];
+    for (name, count, what) in others.into_iter().filter(|(_, count, _)| *count > 0) {
+        row(&mut text, &format!("{name} {}", grouped(count)), what);
     }
     closing.lines(&mut text);
     if !findings.examples.is_empty() {
-        text.push_str("\nWhat broke a promise, at most the first of it:\n");
+        text.push_str("\nThe first of what broke a promise:\n");
         for example in &findings.examples {
             let _ = writeln!(text, "  {example}");
         }
@@ -191,10 +195,10 @@ fn again(text: &mut String, findings: &Findings) {
 pub fn verdict_of_yours(again: u64, closing: &Closing<'_>) -> (String, bool) {
     let kept = closing.kept();
     let mut text = format!(
-        "\nVerdict: {} of {} records on record in Kafka as done\n\n\
+        "\nVerdict: {} of {} on record in Kafka as done\n\n\
          What your endpoint got only your endpoint knows. From here it can be seen that:\n\n",
         grouped(closing.on_record.count()),
-        grouped(closing.written),
+        counted(closing.written, "record"),
     );
     closing.lines(&mut text);
     let when = "in flight when the process was killed, or delivered after its last commit";
@@ -215,7 +219,7 @@ mod tests {
 
     fn ended(on_record: &OnRecord, unclean: Option<&str>) -> (String, bool) {
         let findings = Findings { written: 4, again_in_flight: 1, ..Findings::default() };
-        verdict(&findings, 5, 2, &closing(on_record, unclean))
+        verdict(&findings, 5, &closing(on_record, unclean))
     }
 
     fn closing<'a>(on_record: &'a OnRecord, unclean: Option<&str>) -> Closing<'a> {
@@ -230,7 +234,7 @@ mod tests {
         for part in [
             "Verdict: lost 0, out of order 0, sent again 1\n",
             "1 was in flight when the process was killed\n",
-            "that all 4 records are done\n",
+            "4 records on record in Kafka as done: all of them\n",
             "Every promise was kept. Done in 1.2 s.",
         ] {
             assert!(text.contains(part), "{part} is not in:\n{text}");
@@ -248,7 +252,7 @@ mod tests {
             (Findings { strange: 1, ..Findings::default() }, "\n  strange 1 "),
         ] {
             let findings = Findings { examples: vec!["customer-1: so".to_owned()], ..broken };
-            let (text, kept) = verdict(&findings, 5, 2, &closing(&on_record, None));
+            let (text, kept) = verdict(&findings, 5, &closing(&on_record, None));
             assert!(!kept, "{text}");
             for part in [named, "\n  customer-1: so\n", "A promise was broken."] {
                 assert!(text.contains(part), "{part} is not in:\n{text}");
@@ -259,12 +263,8 @@ mod tests {
     #[test]
     fn what_is_not_committed_or_does_not_stop_fails_the_demo() {
         for (on_record, unclean, named) in [
-            (OnRecord::of_one(3, &[], 4), None, "1 of 4 records are not committed as done"),
-            (
-                OnRecord::of_one(1, &[2..3, 3..4], 4),
-                None,
-                "1 of 4 records are not committed as done",
-            ),
+            (OnRecord::of_one(3, &[], 4), None, "1 of 4 records not on record"),
+            (OnRecord::of_one(1, &[2..3, 3..4], 4), None, "1 of 4 records not on record"),
             (OnRecord::of_one(4, &[], 4), Some("it ended badly"), "it ended badly"),
         ] {
             let (text, kept) = ended(&on_record, unclean);

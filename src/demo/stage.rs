@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(5);
 const STALL: Duration = Duration::from_secs(30);
 
 /// About how long the demo takes where it goes by time.
-const WHOLE: Duration = Duration::from_secs(17);
+const WHOLE: Duration = Duration::from_secs(16);
 
 /// What runs. It goes down in this order: the process first.
 pub struct Stage {

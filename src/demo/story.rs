@@ -29,7 +29,7 @@ pub async fn tell(plan: Plan, screen: Screen, opened: Instant) -> Result<bool, T
     stage.watch_until(half_done).await?;
     let killed = kill(&mut stage).await?;
     start_again(&mut stage, &killed)?;
-    let written = deliver_the_rest(&mut stage).await?;
+    let written = deliver_the_rest(&mut stage, &killed).await?;
     let unclean = stop(&mut stage).await?;
     judge_all(&mut stage, &written, &killed, unclean).await
 }
@@ -65,6 +65,7 @@ async fn kill(stage: &mut Stage) -> Result<Killed, Trouble> {
     let Some(process) = stage.process.take() else { unreachable!("it was started before") };
     let (id, in_flight) = (process.id(), stage.in_flight());
     process.kill().await.map_err(Trouble::Process)?;
+    stage.witness.process_died().await;
     let delivered = stage.delivered();
     if let Some(load) = &stage.load {
         load.go_on_blind(stage.pulse.pace(delivered));
@@ -77,7 +78,6 @@ async fn kill(stage: &mut Stage) -> Result<Killed, Trouble> {
         SESSION.as_secs(),
     ));
     stage.pulse.ends();
-    stage.witness.process_died().await;
     let over = Instant::now() + SESSION + SESSION_CHECK;
     stage.watch("killed", |_| Instant::now() >= over).await?;
     let on_record = stage.on_record().await?;
@@ -106,14 +106,16 @@ fn start_again(stage: &mut Stage, killed: &Killed) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Until everything that was written is delivered.
-async fn deliver_the_rest(stage: &mut Stage) -> Result<Written, Trouble> {
+/// Until everything that was written is delivered, and what was not on record by this process.
+async fn deliver_the_rest(stage: &mut Stage, killed: &Killed) -> Result<Written, Trouble> {
     match stage.plan.records {
         None => stage.watch_until(|stage| stage.pulse.delivering_for(PART)).await?,
         Some(_) => stage.watch_until(|stage| stage.load.as_ref().is_none_or(Load::ended)).await?,
     }
     let written = stage.finish_load().await?;
-    let all = stage.watch("the rest", |stage| stage.delivered() >= written.count).await?;
+    let open = written.count.saturating_sub(killed.on_record.count());
+    let all = |stage: &Stage| stage.delivered() >= written.count && stage.pulse.has_delivered(open);
+    let all = stage.watch("the rest", all).await?;
     stage.say_line();
     if !all {
         stage.screen.say_at("nothing was delivered for a long time, and not all is");
@@ -159,7 +161,7 @@ async fn judge_all(
                 on_record: &killed.on_record,
             });
             findings.add_complaints(ledger.complaints());
-            report::verdict(&findings, requests.len() as u64, stage.plan.keys, &closing)
+            report::verdict(&findings, requests.len() as u64, &closing)
         }
     };
     stage.screen.say(&text);

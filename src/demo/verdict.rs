@@ -29,6 +29,8 @@ pub struct Evidence<'a> {
 pub struct Findings {
     /// Records that were written.
     pub written: u64,
+    /// The keys that they have.
+    pub keys: u64,
     /// Of those, never delivered.
     pub lost: u64,
     /// Requests that came too early or too late for the order of their key, or two of a key at once.
@@ -79,6 +81,7 @@ impl Findings {
 pub fn judge(evidence: &Evidence<'_>) -> Findings {
     let mut findings = Findings {
         written: evidence.written.values().copied().map(u64::from).sum(),
+        keys: evidence.written.len() as u64,
         ..Findings::default()
     };
     let mut by_key: HashMap<u32, Vec<&Request>> = HashMap::new();

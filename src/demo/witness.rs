@@ -9,7 +9,7 @@ use actix_rt::time::sleep;
 
 use super::endpoint::Endpoint;
 use super::ledger::Shared;
-use super::metrics::Metrics;
+use super::metrics::{DELIVERED, Metrics};
 use super::plan::Target;
 use super::screen::percentile;
 use super::trouble::Trouble;
@@ -53,7 +53,7 @@ impl Witness {
     /// How often the process is to be asked for its metrics.
     pub fn ask_every(&self) -> Duration {
         match self {
-            Self::Own(..) => Duration::from_millis(900),
+            Self::Own(..) => Duration::from_millis(250),
             Self::Process { .. } => Duration::from_millis(100),
         }
     }
@@ -62,9 +62,7 @@ impl Witness {
     pub fn delivered(&self, metrics: &Metrics) -> Option<u64> {
         match self {
             Self::Own(..) => None,
-            Self::Process { before } => {
-                Some(before + metrics.sum("keyway_records_delivered_total"))
-            }
+            Self::Process { before } => Some(before + metrics.sum(DELIVERED)),
         }
     }
 

@@ -26,6 +26,13 @@ pub async fn every(interval: Duration, pipelines: Vec<Handle>, log: Logger) {
     }
 }
 
+/// Says the counts once more, at the end of the process.
+pub fn last(pipelines: &[Handle], log: &Logger) {
+    for pipeline in pipelines {
+        say(&pipeline.status(), 0, log);
+    }
+}
+
 fn say(status: &Status, rate: u64, log: &Logger) {
     let totals = &status.totals;
     let lag: u64 = status.partitions.iter().filter_map(|it| it.lag()).sum();

@@ -11,11 +11,17 @@ fn a_broker_killed_and_restarted_under_load_costs_nothing() {
     let load = stage.load(300, 60);
     let mut keyway = stage.keyway().start();
     for _ in 0..3 {
+        let t = std::time::Instant::now();
         stage.wait_for_more(150);
+        println!("more {:?}", t.elapsed());
+        let t = std::time::Instant::now();
         kafka.kill();
         kafka.restart();
+        println!("restart {:?}", t.elapsed());
     }
+        let t = std::time::Instant::now();
     stage.wait_for_more(150);
+        println!("more {:?}", t.elapsed());
     let sent = load.stop();
     let verdict = stage.finish(&sent);
     keyway.stop();
@@ -57,8 +63,8 @@ fn a_broker_that_halts_is_waited_for() {
     let mut keyway = stage.keyway().kafka("socket.timeout.ms", "1000").start();
     stage.wait_for_more(150);
     kafka.pause();
-    // Open connections that answer nothing: commits time out, and are tried again.
-    keyway.wait_for_log("commit failed");
+    // Connections that stay open and answer nothing.
+    keyway.wait_for_log("waiting for a broker");
     kafka.resume();
     stage.wait_for_more(150);
     let sent = load.stop();
@@ -94,13 +100,17 @@ fn a_member_told_to_stop_while_the_broker_is_away_ends() {
     let mut keyway = stage.keyway().env("KEYWAY_COMMIT_INTERVAL", "1h").start();
     stage.endpoint.wait_for_all(&sent);
     kafka.kill();
+    let t = std::time::Instant::now();
     keyway.signal(crate::support::Signal::TERM);
     keyway.wait_exit();
+    println!("exit {:?} {}", t.elapsed(), keyway.stderr());
+    let t = std::time::Instant::now();
     assert_eq!(said(&keyway, "may be sent again"), 1, "it says what could not be committed");
     stage.endpoint.incident("nothing was committed");
     kafka.restart();
     let mut keyway = stage.keyway().start();
     let verdict = stage.finish(&sent);
+    println!("rest {:?}", t.elapsed());
     keyway.stop();
     verdict.assert_kept();
     assert_eq!(verdict.sent_again.len(), sent.len());

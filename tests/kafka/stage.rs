@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{
-    Cluster, Endpoint, Kafka, Keyway, Load, Record, Rng, Running, Sent, Verdict, unique, wait_for,
+    Cluster, Endpoint, Kafka, Keyway, Load, Record, Running, Sent, Verdict, unique, wait_for,
 };
 
 /// A topic, a group, an endpoint, and the broker they are on.
@@ -44,7 +44,7 @@ impl<'a> Stage<'a> {
             .kafka("topic.metadata.refresh.interval.ms", "500")
     }
 
-    /// The same, as a member whose silence is noticed after a second.
+    /// The same, as a member whose silence is noticed soon.
     pub fn quick(&self) -> Keyway {
         quick(self.keyway())
     }
@@ -75,9 +75,10 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// A member whose silence is noticed after a second: as soon as the broker allows.
+/// A member whose silence is noticed after some seconds: fewer, and a busy machine is taken for a
+/// dead member.
 pub fn quick(keyway: Keyway) -> Keyway {
-    keyway.kafka("session.timeout.ms", "1000").kafka("heartbeat.interval.ms", "200")
+    keyway.kafka("session.timeout.ms", "3000").kafka("heartbeat.interval.ms", "500")
 }
 
 /// The record number `n`, of that key.
@@ -116,10 +117,4 @@ pub fn said(member: &Running, text: &str) -> usize {
 pub fn faulty(low: u64, high: u64, share: f64) -> crate::support::Script {
     use crate::support::script::{fail_share, slow};
     slow(Duration::from_millis(low), Duration::from_millis(high), 5, fail_share(11, share, 503))
-}
-
-/// A number below `below` that depends on `n` alone.
-pub fn scattered(n: usize, below: usize) -> usize {
-    let number = Rng::new(n as u64).below(below as u64);
-    usize::try_from(number).expect("below a usize")
 }

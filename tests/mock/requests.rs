@@ -31,7 +31,7 @@ fn a_request_says_what_record_it_is() {
         noted.lock().expect("no panic while held").push(line);
         Reply::ok()
     });
-    let keyway = stage.keyway().url(&stage.endpoint.url_of("/in/box?x=1"));
+    let keyway = stage.keyway_to(&stage.endpoint.url_of("/in/box?x=1"));
     let record = Record::new("user 7/ü", "{\"a\":1}").to(2).at(1_700_000_000_123);
     let requests = delivered(&stage, keyway, vec![record]);
     let header = |name: &str| requests[0].header(name);

@@ -7,11 +7,6 @@ use super::settled::{Settled, bitset};
 use super::stage::Stage;
 use crate::support::*;
 
-/// A member that was killed leaves its group after this; the next run waits for it.
-fn dies_soon(keyway: Keyway) -> Keyway {
-    keyway.kafka("session.timeout.ms", "2000")
-}
-
 #[test]
 fn after_a_kill_only_what_was_not_committed_as_settled_is_sent_again() {
     let endpoint = Endpoint::builder()
@@ -24,7 +19,7 @@ fn after_a_kill_only_what_was_not_committed_as_settled_is_sent_again() {
         .start();
     let stage = Stage::with(4, endpoint);
     let sent = stage.produce(numbered(3_000, 400));
-    let mut keyway = dies_soon(stage.keyway()).flag("--senders", 64).start();
+    let mut keyway = stage.keyway().flag("--senders", 64).start();
     // Killed in the middle of commits and requests.
     stage.endpoint.wait_for_delivered(1_000);
     let before = Settled::of(&stage.topic, &stage.committed());
@@ -37,7 +32,7 @@ fn after_a_kill_only_what_was_not_committed_as_settled_is_sent_again() {
         stage.endpoint.look(|ledger| all.filter(|id| ledger.has_delivered(id)).collect())
     };
 
-    let mut keyway = dies_soon(stage.keyway()).start();
+    let mut keyway = stage.keyway().start();
     stage.finish(&mut keyway, &sent);
     stage.endpoint.verdict(&sent).assert_kept();
     let again = stage.endpoint.look(|ledger| ledger.sent_again_after(at));
@@ -60,7 +55,7 @@ fn a_kill_sends_nothing_again_that_waited_behind_a_stuck_key() {
         script::ok(),
     ));
     let sent = stage.produce(numbered(600, 30));
-    let mut keyway = dies_soon(stage.keyway()).start();
+    let mut keyway = stage.keyway().start();
     // 20 records wait for the first of them; all others are delivered and committed as settled.
     stage.endpoint.wait_for_delivered(580);
     let is_stuck = |one: &Sent| one.key.as_deref() == Some(b"k0");
@@ -72,7 +67,7 @@ fn a_kill_sends_nothing_again_that_waited_behind_a_stuck_key() {
     stage.endpoint.incident("killed");
     gate.open();
 
-    let mut keyway = dies_soon(stage.keyway()).start();
+    let mut keyway = stage.keyway().start();
     stage.finish(&mut keyway, &sent);
     stage.endpoint.verdict(&sent).assert_exact();
 }

@@ -27,10 +27,12 @@ impl Stage {
     /// `keyway run` from the topic to the endpoint. What waits by default for the sake of a busy
     /// world waits less: commits, heartbeats, reconnects, the first retry.
     pub fn keyway(&self) -> Keyway {
-        quick(Keyway::run(&self.mock))
-            .topic(&self.topic)
-            .group(&self.group)
-            .url(&self.endpoint.url())
+        self.keyway_to(&self.endpoint.url())
+    }
+
+    /// The same, to another URL.
+    pub fn keyway_to(&self, url: &str) -> Keyway {
+        quick(Keyway::run(&self.mock)).topic(&self.topic).group(&self.group).url(url)
     }
 
     /// Produces into the topic.
@@ -57,11 +59,13 @@ impl Stage {
     }
 }
 
-/// Shorter waits, so that a story is told in seconds.
+/// Shorter waits, so that a story is told in seconds. The mock cluster lets a rebalance take the
+/// session timeout less a second, also for a member that joins after another has left.
 pub fn quick(keyway: Keyway) -> Keyway {
     keyway
         .env("KEYWAY_COMMIT_INTERVAL", "100ms")
         .env("KEYWAY_RETRY_INITIAL", "10ms")
+        .kafka("session.timeout.ms", "2000")
         .kafka("heartbeat.interval.ms", "200")
         .kafka("reconnect.backoff.ms", "50")
         .kafka("reconnect.backoff.max.ms", "200")

@@ -1,6 +1,9 @@
 //! One delivery arbiter of a member, re-played around the real [`Desk`]: the router, what it shares
 //! with its senders, and the senders.
 
+mod effects;
+mod senders;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyway_actors::core::Epoch;
@@ -9,7 +12,9 @@ use keyway_actors::core::lanes::{Delivery, Standing};
 use keyway_actors::core::outcome::{Failure, FailureKind, Outcome, Settled};
 use keyway_actors::core::retry::{Action, RetryPolicy};
 
-use crate::bus::{ARBITERS, Bus, Last, POLL, Record, Settlement, ToArbiter, ToLeader, ToOffsets, Which};
+use crate::bus::{
+    ARBITERS, Bus, Last, POLL, Record, Settlement, ToArbiter, ToLeader, ToOffsets, Which,
+};
 use crate::endpoint::Asked;
 use crate::env::{Env, Event, trace};
 use crate::plan::{MILLIS, Micros};
@@ -156,12 +161,11 @@ impl Arbiter {
     fn accept(&mut self, record: Record, bus: &mut Bus, env: &mut Env) {
         let (epoch, bytes, lane, id) = (record.epoch, record.bytes, record.lane, record.id);
         let refused = if self.closed { Err(record) } else { self.desk.accept(record) };
-        match refused {
-            Ok(()) => self.watch.queued(lane, epoch, id),
-            Err(_) => {
-                env.counts.late_arrivals += 1;
-                bus.release(epoch, bytes, env);
-            }
+        if refused.is_ok() {
+            self.watch.queued(lane, epoch, id);
+        } else {
+            env.counts.late_arrivals += 1;
+            bus.release(epoch, bytes, env);
         }
     }
 
@@ -196,6 +200,9 @@ impl Arbiter {
             let (Sender::Given(serial, delivery) | Sender::Sending(serial, delivery)) = it else {
                 continue;
             };
+            if env.is(Sabotage::CancelMissesGiven) && matches!(it, Sender::Given(..)) {
+                continue;
+            }
             if delivery.entries().iter().any(|entry| which.has(entry.item().epoch)) {
                 let serial = *serial;
                 let (pid, arbiter) = (bus.pid, self.index);
@@ -215,9 +222,7 @@ impl Arbiter {
             && !env.is(Sabotage::ChannelForgotten);
         let desk = &self.desk;
         let is_done = |release: &mut Release| match &release.which {
-            Which::All => {
-                desk.sending() == 0 && desk.lanes().next().is_none() && !is_there_more
-            }
+            Which::All => desk.sending() == 0 && desk.lanes().next().is_none() && !is_there_more,
             Which::Some(epochs) => desk.under_way(epochs) == 0,
         };
         let done: Vec<_> = self.releases.extract_if(.., is_done).collect();
@@ -257,7 +262,7 @@ impl Arbiter {
             self.idle.pop();
             let serial = env.serial();
             self.senders[sender] = Sender::Given(serial, delivery);
-            let wait = env.random.below(50);
+            let wait = env.hop();
             env.after(wait, Event::Begin { pid: bus.pid, arbiter: self.index, sender, serial });
         }
     }
@@ -286,281 +291,15 @@ impl Arbiter {
     }
 }
 
-/// Senders.
+/// What it is doing, for the check.
 impl Arbiter {
-    pub fn begin(&mut self, sender: usize, serial: u64, bus: &mut Bus, env: &mut Env) {
-        match std::mem::replace(&mut self.senders[sender], Sender::Idle) {
-            Sender::Given(given, delivery) if given == serial => {
-                self.send(sender, serial, delivery, bus, env);
-            }
-            Sender::Holding(held) if held == serial => {
-                self.idle.push(sender);
-                self.hand_out(bus, env);
-            }
-            other => self.senders[sender] = other,
-        }
-    }
-
-    fn send(
-        &mut self,
-        sender: usize,
-        serial: u64,
-        mut delivery: Delivery<Record>,
-        bus: &mut Bus,
-        env: &mut Env,
-    ) {
-        let asked: Vec<Asked> = delivery.entries().iter().map(|entry| asked(entry.item())).collect();
-        let mut lane = None;
-        for entry in delivery.entries_mut() {
-            let attempts = entry.attempts();
-            let item = entry.item_mut();
-            if attempts != item.tries {
-                let item = item.clone();
-                env.check.violated("P2", || format!("attempts are {attempts}, not {item:?}"));
-            }
-            item.tries += 1;
-            trace!(env, "[{}] sends {}@{} key {} try {} epoch {}", bus.pid, item.partition,
-                item.offset, item.key, item.tries, item.epoch);
-            if bus.over.contains(&item.epoch) {
-                let item = item.clone();
-                env.check.violated("P2", || format!("sent after it was given up: {item:?}"));
-            }
-            let is_first = lane.replace(item.lane) != Some(item.lane);
-            env.check.request(bus.pid, item.epoch, item.id, is_first);
-            if env.is(Sabotage::SettleOnSend) && !item.settled_early {
-                item.settled_early = true;
-                let (epoch, offset, bytes) = (item.epoch, item.offset, item.bytes);
-                self.settled.push(Settlement { epoch, offset, bytes });
-                self.settled_since.get_or_insert(env.now);
-            }
-        }
-        self.watch.begins(delivery.entries(), &mut env.check);
-        let at = (env.now, env.healed);
-        let course = env.endpoint.course(&asked, at, &env.plan, &mut env.random, &mut env.counts);
-        self.senders[sender] = Sender::Sending(serial, delivery);
-        let (pid, arbiter) = (bus.pid, self.index);
-        let outcomes = course.outcomes;
-        env.after(course.takes, Event::End { pid, arbiter, sender, serial, outcomes });
-    }
-
-    pub fn end(
-        &mut self,
-        sender: usize,
-        serial: u64,
-        outcomes: Outcomes,
-        bus: &mut Bus,
-        env: &mut Env,
-    ) {
-        let Some(mut delivery) = self.take(sender, serial) else { return };
-        let mut outcomes = outcomes;
-        self.note_outcomes(&mut delivery, &mut outcomes, bus, env);
-        self.watch.ended(delivery.entries());
-        let random = env.random.next();
-        let said = &mut self.said;
-        self.desk.conclude(delivery, outcomes, env.moment(), random, &mut |it| note(said, it));
-        if env.is(Sabotage::RetryHoldsSender)
-            && let Some(due) = self.desk.next_wake()
-        {
-            let serial = env.serial();
-            self.senders[sender] = Sender::Holding(serial);
-            let at = u64::try_from(due.0.as_micros()).unwrap_or(u64::MAX);
-            env.at(at, Event::Begin { pid: bus.pid, arbiter: self.index, sender, serial });
-            self.act(bus, env);
-            bus.ring(ARBITERS + self.index, env);
-            return;
-        }
-        self.after_delivery(sender, bus, env);
-    }
-
-    pub fn cancelled(&mut self, sender: usize, serial: u64, bus: &mut Bus, env: &mut Env) {
-        let delivery = match std::mem::replace(&mut self.senders[sender], Sender::Idle) {
-            Sender::Sending(sent, delivery) if sent == serial => delivery,
-            Sender::Given(given, mut delivery) if given == serial => {
-                // It counts as an attempt although it was none.
-                delivery.entries_mut().iter_mut().for_each(|it| it.item_mut().tries += 1);
-                delivery
-            }
-            other => {
-                self.senders[sender] = other;
-                return;
-            }
-        };
-        env.counts.cancelled += 1;
-        self.watch.ended(delivery.entries());
-        let said = &mut self.said;
-        self.desk.abandon(delivery, env.moment(), &mut |effect| note(said, effect));
-        self.after_delivery(sender, bus, env);
-    }
-
-    fn take(&mut self, sender: usize, serial: u64) -> Option<Delivery<Record>> {
-        match std::mem::replace(&mut self.senders[sender], Sender::Idle) {
-            Sender::Sending(sent, delivery) if sent == serial => Some(delivery),
-            other => {
-                self.senders[sender] = other;
-                None
-            }
-        }
-    }
-
-    /// The outcome is final where the receiver said so, whatever the desk makes of it.
-    fn note_outcomes(
-        &mut self,
-        delivery: &mut Delivery<Record>,
-        outcomes: &mut Outcomes,
-        bus: &Bus,
-        env: &mut Env,
-    ) {
-        let is_cut = env.is(Sabotage::FreeLaneEarly) || env.is(Sabotage::DropRetry);
-        let mut each: Vec<Outcome> = match outcomes {
-            Outcomes::All(outcome) => vec![outcome.clone(); delivery.entries().len()],
-            Outcomes::Each(each) => each.clone(),
-        };
-        for (entry, outcome) in delivery.entries_mut().iter_mut().zip(&mut each) {
-            let item = entry.item_mut();
-            item.last = match outcome {
-                Outcome::Delivered => Last::Delivered,
-                Outcome::Retry { .. } => Last::Failed,
-                Outcome::Rejected(_) => Last::Rejected,
-            };
-            trace!(env, "[{}] {}@{} epoch {}: {:?}", bus.pid, item.partition, item.offset,
-                item.epoch, item.last);
-            if item.last == Last::Delivered {
-                env.counts.delivered += 1;
-                env.check.finished((bus.pid, item.epoch), item.id, Settled::Delivered);
-            } else if is_cut {
-                *outcome = Outcome::Delivered;
-            }
-        }
-        if is_cut {
-            *outcomes = Outcomes::Each(each);
-        }
-    }
-
-    fn after_delivery(&mut self, sender: usize, bus: &mut Bus, env: &mut Env) {
-        self.act(bus, env);
-        let many = env.plan.intake.records / env.plan.arbiters as u64 / 16;
-        let bytes: u64 = self.settled.iter().map(|it| it.bytes).sum();
-        if self.settled.len() as u64 >= many.clamp(1, 512)
-            || bytes >= env.plan.intake.bytes / env.plan.arbiters as u64 / 16
-        {
-            self.flush(bus, env);
-        }
-        self.finish_releases(bus, env);
-        match self.dispatch(env) {
-            Some(next) => {
-                let serial = env.serial();
-                self.send(sender, serial, next, bus, env);
-            }
-            None => self.idle.push(sender),
-        }
-        // With batches, what one delivery kept closed can be more than its sender takes next.
-        self.hand_out(bus, env);
-        bus.ring(ARBITERS + self.index, env);
-    }
-
-    fn lettered(&mut self, serial: u64, written: bool, bus: &mut Bus, env: &mut Env) {
-        let Some(letter) = self.letters.remove(&serial) else { return };
-        let refused = || Err(Failure::new(FailureKind::Other, "the broker is away"));
-        let result = if written || env.is(Sabotage::LetterUnasked) { Ok(()) } else { refused() };
-        let random = env.random.next();
-        let said = &mut self.said;
-        self.desk.dead_letter_done(letter, result, env.moment(), random, &mut |it| note(said, it));
-        self.act(bus, env);
-        self.finish_releases(bus, env);
-    }
-}
-
-/// What follows from what the desk said.
-impl Arbiter {
-    fn act(&mut self, bus: &mut Bus, env: &mut Env) {
-        for said in std::mem::take(&mut self.said) {
-            match said {
-                Said::Settled(record, how) => self.settle(record, how, bus, env),
-                Said::Letter(letter) => self.letter(letter, bus, env),
-                Said::Returned(record) => {
-                    self.watch.left(&record);
-                    if !record.settled_early {
-                        bus.release(record.epoch, record.bytes, env);
-                    }
-                }
-                Said::Stop => {
-                    env.counts.stops_by_policy += 1;
-                    bus.tell_leader(ToLeader::Stop { deliver: false }, env);
-                }
-            }
-        }
-    }
-
-    fn settle(&mut self, record: Record, how: Settled, bus: &mut Bus, env: &mut Env) {
-        self.watch.left(&record);
-        if record.last != Last::Delivered && how == Settled::Delivered {
-            self.forget(record, bus, env);
-            return;
-        }
-        if how == Settled::Dropped {
-            env.counts.dropped += 1;
-            if !may_end(&record, Action::Drop, &env.plan.policy) {
-                env.check.violated("P1", || format!("dropped without a reason: {record:?}"));
-            }
-            env.check.finished((bus.pid, record.epoch), record.id, how);
-        }
-        env.counts.dead_lettered += u64::from(how == Settled::DeadLettered);
-        if !record.settled_early {
-            let (epoch, offset, bytes) = (record.epoch, record.offset, record.bytes);
-            self.settled.push(Settlement { epoch, offset, bytes });
-            self.settled_since.get_or_insert(env.now);
-        }
-    }
-
-    /// The desk takes a record for delivered that is not: so it was told, or it is wrong.
-    fn forget(&mut self, record: Record, bus: &mut Bus, env: &mut Env) {
-        if env.is(Sabotage::FreeLaneEarly) {
-            let wait = env.random.between(1, 200) * MILLIS;
-            self.requeue.push((env.now + wait, record));
-        } else if env.is(Sabotage::DropRetry) {
-            bus.release(record.epoch, record.bytes, env);
-        } else {
-            env.check.violated("P1", || format!("settled and not delivered: {record:?}"));
-        }
-    }
-
-    fn requeue(&mut self, bus: &mut Bus, env: &mut Env) {
-        let now = env.now;
-        let due: Vec<_> = self.requeue.extract_if(.., |(due, _)| *due <= now).collect();
-        for (_, record) in due {
-            self.accept(Record { tries: 0, ..record }, bus, env);
-            self.hand_out(bus, env);
-        }
-    }
-
-    fn letter(&mut self, letter: Letter<Record>, bus: &mut Bus, env: &mut Env) {
-        let item = letter.item();
-        if !may_end(item, Action::DeadLetter, &env.plan.policy) {
-            let item = item.clone();
-            env.check.violated("P1", || format!("dead-lettered without a reason: {item:?}"));
-        }
-        env.counts.letters += 1;
-        let down = env.broker.letters_down_until > env.now || env.broker.down_until > env.now;
-        let written = env.healed || !(down || env.random.percent(5));
-        let serial = env.serial();
-        if written {
-            // The broker has it, whether or not anybody lives to hear so.
-            env.check.finished((bus.pid, item.epoch), item.id, Settled::DeadLettered);
-        } else {
-            env.counts.letters_refused += 1;
-        }
-        self.letters.insert(serial, letter);
-        let wait = env.wire();
-        env.after(wait, Event::Letter { pid: bus.pid, arbiter: self.index, serial, written });
-    }
-
     /// Records that are with the receiver.
     pub fn sent(&self) -> impl Iterator<Item = &Record> {
         let sending = self.senders.iter().filter_map(|it| match it {
             Sender::Sending(_, delivery) => Some(delivery),
             Sender::Idle | Sender::Given(..) | Sender::Holding(_) => None,
         });
-        sending.flat_map(Delivery::entries).map(|entry| entry.item())
+        sending.flat_map(Delivery::entries).map(Entry::item)
     }
 
     /// Records whose dead letters are being written.
@@ -580,27 +319,6 @@ impl Arbiter {
 
     pub fn parked(&self) -> usize {
         self.desk.counts().parked
-    }
-}
-
-fn asked(item: &Record) -> Asked {
-    Asked { key: item.key, poisoned: item.poisoned }
-}
-
-/// Whether a record may be given up in this way.
-fn may_end(record: &Record, action: Action, policy: &RetryPolicy) -> bool {
-    let exhausted = policy.max_attempts > 0 && record.tries >= policy.max_attempts;
-    (record.last == Last::Rejected && policy.on_rejected == action)
-        || (record.last == Last::Failed && exhausted && policy.on_exhausted == action)
-}
-
-fn note(said: &mut Vec<Said>, effect: Effect<'_, Record>) {
-    match effect {
-        Effect::Settled { item, how, .. } => said.push(Said::Settled(item, how)),
-        Effect::DeadLetter(letter) => said.push(Said::Letter(letter)),
-        Effect::Returned { item } => said.push(Said::Returned(item)),
-        Effect::Stop { .. } => said.push(Said::Stop),
-        Effect::Retry { .. } | Effect::LetterWaits { .. } => {}
     }
 }
 

@@ -3,6 +3,8 @@
 //! A mailbox is one queue for all who send to it, and a part gets round to its mail some time later:
 //! that leaves every order open that actors on threads of their own could have.
 
+mod room;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
@@ -22,125 +24,11 @@ pub const OFFSETS: usize = 1;
 pub const LEADER: usize = 2;
 pub const ARBITERS: usize = 3;
 
-/// A record on its way through a member.
-#[derive(Clone, Debug)]
-pub struct Record {
-    pub id: usize,
-    pub partition: usize,
-    pub offset: Offset,
-    pub key: u64,
-    pub lane: LaneId,
-    pub epoch: Epoch,
-    pub bytes: u64,
-    pub poisoned: bool,
-    /// Attempts begun, as the model counts them.
-    pub tries: u32,
-    pub last: Last,
-    /// Its settlement has gone out already, which it should not have.
-    pub settled_early: bool,
-}
-
-/// What the receiver said last of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Last {
-    Nothing,
-    Delivered,
-    Failed,
-    Rejected,
-}
-
-impl Item for Record {
-    fn lane(&self) -> LaneId {
-        self.lane
-    }
-
-    fn epoch(&self) -> Epoch {
-        self.epoch
-    }
-}
-
-/// A record whose outcome is final, on its way to the ledger with its share of the budget.
-#[derive(Clone, Copy, Debug)]
-pub struct Settlement {
-    pub epoch: Epoch,
-    pub offset: Offset,
-    pub bytes: u64,
-}
-
-/// To the poll thread.
-#[derive(Debug)]
-pub enum Command {
-    Commit(Vec<CommitEntry>),
-    /// `in_order`: nothing of these stays was under way any more; `acknowledged`: nor was anything
-    /// left to commit.
-    GiveUp { epochs: Vec<Epoch>, in_order: bool, acknowledged: bool },
-    Pause(bool),
-    StopIntake,
-    Leave { in_order: bool, acknowledged: bool },
-}
-
-#[derive(Debug)]
-pub enum ToOffsets {
-    Opened { epoch: Epoch, partition: usize, start: Start },
-    Closed(Vec<Epoch>),
-    Settled(Vec<Settlement>),
-    CommitNow { request: u64, epochs: Vec<Epoch> },
-    Answered(Answer),
-    Tick,
-    TryAgain,
-}
-
-#[derive(Debug)]
-pub enum ToLeader {
-    Revoking(Vec<Epoch>),
-    Lost(Vec<Epoch>),
-    IntakeStopped(Vec<Epoch>),
-    Released { drain: u64, arbiter: usize },
-    Committed { request: u64, acknowledged: bool },
-    Stop { deliver: bool },
-}
-
-/// Partitions that a poll thread gave up, for the check.
-#[derive(Debug)]
-pub struct GaveUp {
-    pub epochs: Vec<Epoch>,
-    pub partitions: Vec<usize>,
-    pub in_order: bool,
-    pub acknowledged: bool,
-}
-
-/// Some stays, or all.
-#[derive(Clone, Debug)]
-pub enum Which {
-    Some(Vec<Epoch>),
-    All,
-}
-
-impl Which {
-    pub fn has(&self, epoch: Epoch) -> bool {
-        match self {
-            Self::Some(epochs) => epochs.contains(&epoch),
-            Self::All => true,
-        }
-    }
-}
-
-#[derive(Debug)]
-pub enum ToArbiter {
-    Release { drain: u64, which: Which, deliver: bool },
-    Cancel(Which),
-    Lettered { serial: u64, written: bool },
-    Pause(bool),
-    Resize(usize),
-}
-
 /// What the ledger has yet to learn of a partition's intake, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Taken {
     /// Offsets handed out as records.
     Run(Range<Offset>),
-    /// Nothing below this offset is still to come.
-    UpTo(Offset),
     /// The log ends here; for the check, which version of it that was.
     End(Offset, u32),
 }
@@ -161,6 +49,9 @@ pub struct Assignment {
     pub slot: usize,
     pub held: Usage,
     pub resting: Option<Rest>,
+    /// Where it rests for the span: the offset that is to fit, and how many records that are held
+    /// wait behind it.
+    pub awaits: Option<(Offset, u64)>,
     pub base: Option<Offset>,
     pub next: Option<Offset>,
     pub taken: Vec<Taken>,
@@ -298,112 +189,5 @@ impl Bus {
     pub fn ring_main(&mut self, env: &mut Env) {
         self.bell.main = true;
         self.ring(POLL, env);
-    }
-}
-
-/// The room.
-impl Bus {
-    pub fn stay(&self, epoch: Epoch) -> &Assignment {
-        let Some(stay) = self.stays.get(&epoch) else { unreachable!("kept while referred to") };
-        stay
-    }
-
-    pub fn stay_mut(&mut self, epoch: Epoch) -> &mut Assignment {
-        let Some(stay) = self.stays.get_mut(&epoch) else { unreachable!("kept while referred to") };
-        stay
-    }
-
-    pub fn open(&mut self, epoch: Epoch, partition: usize, slot: usize) {
-        let stay = Assignment {
-            partition,
-            slot,
-            held: Usage::default(),
-            resting: None,
-            base: None,
-            next: None,
-            taken: Vec::new(),
-            ended: false,
-        };
-        self.stays.insert(epoch, stay);
-    }
-
-    pub fn hold(&mut self, epoch: Epoch, bytes: u64) {
-        let add = |held: &mut Usage| {
-            held.records += 1;
-            held.bytes += bytes;
-        };
-        add(&mut self.held);
-        add(&mut self.stay_mut(epoch).held);
-    }
-
-    /// A record's share of the budget goes back.
-    pub fn release(&mut self, epoch: Epoch, bytes: u64, env: &mut Env) {
-        let remove = |held: &mut Usage| {
-            held.records -= 1;
-            held.bytes -= bytes;
-        };
-        remove(&mut self.held);
-        let stay = self.stay_mut(epoch);
-        remove(&mut stay.held);
-        let is_over = stay.ended && stay.held.records == 0;
-        self.wake_if_room(epoch, env);
-        if self.starving && self.intake.has_slack(self.held) && !env.is(Sabotage::NeverWake) {
-            self.starving = false;
-            self.bell.room = true;
-            self.ring(POLL, env);
-        }
-        if is_over {
-            self.stays.remove(&epoch);
-        }
-    }
-
-    pub fn set_base(&mut self, epoch: Epoch, base: Offset, env: &mut Env) {
-        self.stay_mut(epoch).base = Some(base);
-        self.wake_if_room(epoch, env);
-    }
-
-    pub fn end(&mut self, epoch: Epoch) {
-        if let Some(stay) = self.stays.get_mut(&epoch) {
-            stay.ended = true;
-            if stay.held.records == 0 {
-                self.stays.remove(&epoch);
-            }
-        }
-    }
-
-    fn wake_if_room(&mut self, epoch: Epoch, env: &mut Env) {
-        let stay = self.stay(epoch);
-        let Position { base, next } = stay.position();
-        let wakes = match (stay.resting, next) {
-            (None, _) => false,
-            // Whether there is room in the buffer is for the poll thread to see: what it has already
-            // taken in needs none.
-            (Some(Rest::Span), Some(next)) if !env.is(Sabotage::StashNeedsRoom) => {
-                self.intake.spans(stay.held.records, base, next)
-            }
-            _ => self.intake.wakes(self.partitions, self.held, stay.held, stay.position()),
-        };
-        if wakes && !env.is(Sabotage::NeverWake) {
-            let slot = stay.slot;
-            self.stay_mut(epoch).resting = None;
-            self.ring_partition(slot, env);
-        }
-    }
-
-    /// Tells the ledger what was taken in since the last time.
-    pub fn note_taken(&mut self, epoch: Epoch, new: Vec<Taken>, env: &Env) {
-        let taken = &mut self.stay_mut(epoch).taken;
-        for step in new {
-            match (taken.last_mut(), step) {
-                (Some(Taken::Run(last)), Taken::Run(run)) if last.end == run.start => {
-                    last.end = run.end;
-                }
-                (Some(last), step) if *last == step => {}
-                (_, step) => taken.push(step),
-            }
-        }
-        if env.is(Sabotage::EndComesLate) {
-            taken.sort_by_key(|step| !matches!(step, Taken::Run(_)));
-        }
     }
 }

@@ -151,7 +151,12 @@ impl Client {
     }
 
     /// Answers an assignment; each partition begins at its offset.
-    pub fn assign(&mut self, from: &[(usize, usize, Option<Offset>)], bus: &mut Bus, env: &mut Env) {
+    pub fn assign(
+        &mut self,
+        from: &[(usize, usize, Option<Offset>)],
+        bus: &mut Bus,
+        env: &mut Env,
+    ) {
         for &(partition, slot, committed) in from {
             let log = &env.broker.logs[partition];
             // What is out of range is reset to the earliest.
@@ -193,12 +198,9 @@ impl Client {
     pub fn fetch(&mut self, partition: usize, bus: &Bus, env: &mut Env) {
         let Some(fetcher) = self.fetchers.get_mut(&partition) else { return };
         let end = env.broker.logs[partition].end;
-        let is_more = fetcher.position < end
-            || (env.plan.ends_known && fetcher.end_told != Some(end));
-        if !is_more
-            || fetcher.queue.len() >= PREFETCH
-            || fetcher.under_way.is_some()
-            || self.silent
+        let is_more =
+            fetcher.position < end || (env.plan.ends_known && fetcher.end_told != Some(end));
+        if !is_more || fetcher.queue.len() >= PREFETCH || fetcher.under_way.is_some() || self.silent
         {
             return;
         }
@@ -273,7 +275,13 @@ impl Client {
     }
 
     /// Takes up to `most` out of a partition's queue.
-    pub fn take(&mut self, partition: usize, most: usize, bus: &Bus, env: &mut Env) -> Vec<Fetched> {
+    pub fn take(
+        &mut self,
+        partition: usize,
+        most: usize,
+        bus: &Bus,
+        env: &mut Env,
+    ) -> Vec<Fetched> {
         let silent = self.silent;
         let Some(fetcher) = self.fetchers.get_mut(&partition) else { return Vec::new() };
         if silent {

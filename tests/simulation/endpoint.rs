@@ -6,7 +6,7 @@ use keyway_actors::core::desk::Outcomes;
 use keyway_actors::core::outcome::{Failure, FailureKind, Outcome};
 
 use crate::counts::Counts;
-use crate::plan::{Micros, Plan, MILLIS};
+use crate::plan::{MILLIS, Micros, Plan};
 use crate::random::Random;
 
 /// A time in which some are not served.

@@ -17,63 +17,6 @@ use crate::plan::{Micros, Plan};
 use crate::random::Random;
 use crate::sabotage::Sabotage;
 
-/// Writes a line of the trace, if one is wanted.
-macro_rules! trace {
-    ($env:expr, $($text:tt)*) => {
-        if $env.trace.is_on() {
-            let line = format!($($text)*);
-            $env.trace.line($env.now, line);
-        }
-    };
-}
-pub(crate) use trace;
-
-/// Something that happens at a time.
-#[derive(Debug)]
-pub enum Event {
-    /// Records are produced.
-    Produce,
-    /// A log that was cut gets records again.
-    Refill { partition: usize },
-    /// A part of a member (an actor, or the poll thread) has something to do.
-    Step { pid: Pid, part: usize, serial: u64 },
-    /// The consumer's fetch of a partition comes back.
-    Fetch { pid: Pid, partition: usize, serial: u64 },
-    /// A sender begins with what it was given.
-    Begin { pid: Pid, arbiter: usize, sender: usize, serial: u64 },
-    /// A request ends.
-    End { pid: Pid, arbiter: usize, sender: usize, serial: u64, outcomes: Outcomes },
-    /// A sender sees that what it does is cancelled.
-    Cancelled { pid: Pid, arbiter: usize, sender: usize, serial: u64 },
-    /// The broker answers a dead letter.
-    Letter { pid: Pid, arbiter: usize, serial: u64, written: bool },
-    CommitTick { pid: Pid },
-    /// Something that a member says arrives at the broker, in the order in which it was said.
-    Arrives { pid: Pid, session: u32, said: Said },
-    CommitAnswered { pid: Pid, answer: Answer },
-    /// `session`: which of its memberships it is told this in.
-    Told { pid: Pid, session: u32, told: Told },
-    /// A member learns that the group goes on without it.
-    LearnLost { pid: Pid },
-    /// The group notices that a member is gone.
-    Expire { pid: Pid },
-    Join { pid: Pid },
-    Start { slot: usize, instead: Option<Pid> },
-    Resume { pid: Pid },
-    Fault,
-    Heal,
-    /// A look at what should be going on.
-    Look,
-}
-
-/// What a member says to the broker.
-#[derive(Debug)]
-pub enum Said {
-    Commit(Vec<CommitEntry>),
-    Assigned(Vec<usize>),
-    GivenUp(Vec<usize>),
-}
-
 #[derive(Debug)]
 struct Due {
     at: Micros,
@@ -100,39 +43,6 @@ impl PartialEq for Due {
 }
 
 impl Eq for Due {}
-
-/// What is written down of a run, for whoever has to understand it.
-#[derive(Debug, Default)]
-pub enum Trace {
-    #[default]
-    Off,
-    /// To standard error, as it happens.
-    Print,
-    /// The last lines, to be shown with the violation.
-    Last(std::collections::VecDeque<String>),
-}
-
-impl Trace {
-    const KEPT: usize = 60;
-
-    pub fn is_on(&self) -> bool {
-        !matches!(self, Self::Off)
-    }
-
-    pub fn line(&mut self, now: Micros, line: String) {
-        let line = format!("{:>12.6}  {line}", Duration::from_micros(now).as_secs_f64());
-        match self {
-            Self::Off => {}
-            Self::Print => eprintln!("{line}"),
-            Self::Last(lines) => {
-                if lines.len() == Self::KEPT {
-                    lines.pop_front();
-                }
-                lines.push_back(line);
-            }
-        }
-    }
-}
 
 /// The connection of a process with the broker: what goes over it keeps its order.
 #[derive(Clone, Copy, Debug, Default)]

@@ -2,6 +2,7 @@
 
 use keyway_actors::core::Offset;
 
+use crate::arbiter::Arbiter;
 use crate::bus::ToLeader;
 use crate::env::{Event, trace};
 use crate::plan::{Fault, MILLIS, SECOND};
@@ -95,7 +96,7 @@ fn crash(world: &mut World, slot: usize) {
     let Some(member) = world.members[pid].take() else { return };
     let env = &mut world.env;
     env.counts.crashes += 1;
-    let is_sending = member.arbiters.iter().any(crate::arbiter::Arbiter::is_sending);
+    let is_sending = member.arbiters.iter().any(Arbiter::is_sending);
     env.counts.crashes_with_requests += u64::from(is_sending);
     trace!(env, "[{pid}] crashes");
     env.check.ended(pid);
@@ -117,7 +118,7 @@ fn evict(world: &mut World, slot: usize) {
     let holds = |partition: &usize| env.group.holder(*partition) == Some(pid);
     let held: Vec<_> = (0..env.plan.partitions).filter(holds).collect();
     if let Some(member) = world.members[pid].as_deref() {
-        let mut sent = member.arbiters.iter().flat_map(|it| it.sent());
+        let mut sent = member.arbiters.iter().flat_map(Arbiter::sent);
         let sends = sent.any(|it| held.contains(&it.partition));
         env.counts.losses_with_requests += u64::from(sends);
     }
@@ -133,7 +134,7 @@ fn bounce(world: &mut World, partition: usize) {
     if let Some(pid) = env.group.holder(partition)
         && let Some(member) = world.members[pid].as_deref()
     {
-        let mut sent = member.arbiters.iter().flat_map(|it| it.sent());
+        let mut sent = member.arbiters.iter().flat_map(Arbiter::sent);
         let sends = sent.any(|it| it.partition == partition);
         env.counts.bounces_with_requests += u64::from(sends);
     }

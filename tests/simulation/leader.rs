@@ -1,4 +1,4 @@
-//! The ConsumerActor of a member, re-played: leads drains from the source to the sink.
+//! The `ConsumerActor` of a member, re-played: leads drains from the source to the sink.
 
 use std::collections::BTreeSet;
 
@@ -55,7 +55,9 @@ impl Leader {
         }
         self.drains.retain_mut(|drain| !drain.is_over(bus, env));
         let due = self.drains.iter().map(|it| match it.stage {
-            Stage::Releasing { until } | Stage::Cancelling { until } | Stage::Committing { until } => until,
+            Stage::Releasing { until }
+            | Stage::Cancelling { until }
+            | Stage::Committing { until } => until,
         });
         if let Some(due) = due.min() {
             bus.wake_at(LEADER, due, env);

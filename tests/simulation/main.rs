@@ -16,9 +16,11 @@ mod client;
 mod counts;
 mod endpoint;
 mod env;
+mod event;
 mod faults;
 mod group;
 mod leader;
+mod mail;
 mod member;
 mod offsets;
 mod plan;
@@ -27,6 +29,7 @@ mod random;
 mod runner;
 mod sabotage;
 mod stay;
+mod trace;
 mod watch;
 mod world;
 
@@ -36,7 +39,7 @@ use crate::sabotage::Sabotage;
 const RUNS: u64 = 2_500;
 
 /// Schedules within which a broken rule has to be noticed.
-const NOTICED_WITHIN: u64 = 2_000;
+const NOTICED_WITHIN: u64 = 10_000;
 
 #[test]
 fn schedules_keep_the_promises() {
@@ -72,7 +75,9 @@ fn every_broken_rule_is_noticed() {
         match runner::run(seeds, Some(sabotage)).1 {
             Some(broken) => {
                 let (promise, seed) = (broken.violation.promise, broken.seed);
-                println!("{sabotage:?} is noticed after {seed} schedules, as a breach of {promise}");
+                println!(
+                    "{sabotage:?} is noticed after {seed} schedules, as a breach of {promise}"
+                );
             }
             None => unnoticed.push(sabotage),
         }

@@ -2,6 +2,7 @@
 
 use keyway_actors::core::Offset;
 use keyway_actors::core::intake::Admission;
+use keyway_actors::core::ledger::Ledger;
 
 use crate::arbiter::Arbiter;
 use crate::broker::Pid;
@@ -138,17 +139,23 @@ impl Member {
         let stashed: usize = self.poll.partitions.values().map(|it| it.stay.stashed()).sum();
         let in_channels: usize = self.bus.batches.iter().flatten().map(Vec::len).sum();
         let at_arbiters: usize = self.arbiters.iter().map(Arbiter::records).sum();
-        let settled: usize = self.bus.to_offsets.iter().map(|it| match it {
-            ToOffsets::Settled(settlements) => settlements.len(),
-            _ => 0,
-        }).sum();
+        let settled: usize = self
+            .bus
+            .to_offsets
+            .iter()
+            .map(|it| match it {
+                ToOffsets::Settled(settlements) => settlements.len(),
+                _ => 0,
+            })
+            .sum();
         let found = stashed + in_channels + at_arbiters + settled + self.poll.waiting();
         let held = self.bus.held;
         if env.sabotage.is_none() && found as u64 != held.records {
             env.check.violated("P5", || format!("{held:?} is held, and {found} records are here"));
         }
         for partition in self.poll.partitions.values().filter(|it| !it.draining) {
-            let pending = self.offsets.book().ledger(partition.stay.epoch).map_or(0, |it| it.pending());
+            let pending =
+                self.offsets.book().ledger(partition.stay.epoch).map_or(0, Ledger::pending);
             let held = self.bus.stay(partition.stay.epoch).held.records;
             if pending as u64 > held && !self.is_stopping() {
                 env.check.violated("P5", || format!("{pending} pending of {held} held records"));
@@ -182,9 +189,9 @@ impl Member {
         }
         let reached = |it: &Assignment| it.base.unwrap_or(0) + it.next.unwrap_or(0);
         let reached = self.bus.stays.values().map(reached).sum();
-        let (since, _) = *self
-            .stuck
-            .insert(self.stuck.filter(|(_, before)| *before == reached).unwrap_or((env.now, reached)));
+        let (since, _) = *self.stuck.insert(
+            self.stuck.filter(|(_, before)| *before == reached).unwrap_or((env.now, reached)),
+        );
         if env.now - since > 2 * SECOND + 2 * env.plan.commit_interval {
             let what = format!("{could_take:?}, {:?}, {:?}", self.bus.held, self.bus.stays);
             env.check.violated("P4", || format!("stands still with room to go on: {what}"));

@@ -1,11 +1,11 @@
-//! The OffsetActor of a member, re-played around the real [`Book`].
+//! The `OffsetActor` of a member, re-played around the real [`Book`].
 
 use std::collections::BTreeMap;
 
 use keyway_actors::core::Epoch;
 use keyway_actors::core::book::{Begun, Book, Commit, CommitId};
 use keyway_actors::core::codec;
-use keyway_actors::core::ledger::{Start, Taken as Verdict};
+use keyway_actors::core::ledger::{Ledger, Start, Taken as Verdict};
 
 use crate::broker::{Answer, CommitEntry, Refusal};
 use crate::bus::{Bus, Command, OFFSETS, Settlement, Taken, ToLeader, ToOffsets};
@@ -105,9 +105,6 @@ impl Offsets {
                         }
                     });
                 }
-                Taken::UpTo(offset) => {
-                    self.book.skip_to(epoch, offset);
-                }
                 Taken::End(end, version) => {
                     self.book.skip_to(epoch, end);
                     if !env.is(Sabotage::TrustBeyondEnd) {
@@ -124,7 +121,7 @@ impl Offsets {
     }
 
     fn show_base(&self, epoch: Epoch, bus: &mut Bus, env: &mut Env) {
-        if let Some(base) = self.book.ledger(epoch).and_then(|it| it.base()) {
+        if let Some(base) = self.book.ledger(epoch).and_then(Ledger::base) {
             bus.set_base(epoch, base, env);
         }
     }
@@ -191,12 +188,15 @@ impl Offsets {
                 env.check.snapshot(bus.pid, epoch, &snapshot);
             }
             let ledger = self.book.ledger(epoch);
-            if let (true, Some(next)) = (env.is(Sabotage::CommitHighest), ledger.and_then(|it| it.next())) {
+            if let (true, Some(next)) =
+                (env.is(Sabotage::CommitHighest), ledger.and_then(Ledger::next))
+            {
                 snapshot.offset = next;
                 snapshot.metadata.clear();
             }
             if env.is(Sabotage::MetadataOffByOne) {
-                let settled = codec::decode(snapshot.offset, &snapshot.metadata).unwrap_or_default();
+                let settled =
+                    codec::decode(snapshot.offset, &snapshot.metadata).unwrap_or_default();
                 let one_up: Vec<_> = settled.iter().map(|it| it.start + 1..it.end + 1).collect();
                 snapshot.metadata =
                     codec::encode(snapshot.offset, &one_up, env.plan.metadata_limit).metadata;

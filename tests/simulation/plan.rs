@@ -89,6 +89,7 @@ pub struct Temper {
     pub latency: Micros,
 }
 
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub seed: u64,
@@ -227,7 +228,8 @@ impl Plan {
         };
         self.policy.on_rejected = Action::Retry;
         self.policy.on_exhausted = Action::Retry;
-        self.temper = Temper { fails: 0, rejects: 0, hangs: 0, breaks: 0, asks: 0, latency: 10 * MILLIS };
+        self.temper =
+            Temper { fails: 0, rejects: 0, hangs: 0, breaks: 0, asks: 0, latency: 10 * MILLIS };
         self.backlog = 0;
         let unsettled = self.intake.span.map_or(u64::MAX, |it| it.unsettled);
         let share = self.intake.records / (4 * self.partitions as u64);

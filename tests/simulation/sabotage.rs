@@ -42,8 +42,10 @@ pub enum Sabotage {
     EndComesLate,
     /// Records that wait for the span are looked at only when there is room for more.
     StashNeedsRoom,
-    /// The gap before records that wait for the span is not told to the ledger.
-    StashHidesGap,
+    /// Records that wait for the span are woken as those that wait for room are.
+    StashWakesByRoom,
+    /// Records that wait for the span count against themselves.
+    StashCountsItself,
     /// Records that wait for a slow arbiter are offered to it only along with new ones.
     OutboxForgotten,
     /// A revoke does not speak of what was taken in before the log went back.
@@ -52,6 +54,10 @@ pub enum Sabotage {
     ChannelForgotten,
     /// Where nothing is committed, the first record taken in is not taken for the base at once.
     BaseComesLate,
+    /// A slice that delivers what waited for the span takes one more, whether there is room or not.
+    UnstashTakesMore,
+    /// What a sender was given and has not begun is not cancelled.
+    CancelMissesGiven,
     /// Where the end of a log was cut off, what is unsettled below is not read again.
     RewindSkips,
     /// A record that waits for its retry holds its sender.
@@ -61,7 +67,7 @@ pub enum Sabotage {
 }
 
 impl Sabotage {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::CommitHighest,
         Self::ForgetEpoch,
         Self::FreeLaneEarly,
@@ -80,11 +86,14 @@ impl Sabotage {
         Self::EndOvertakesStash,
         Self::EndComesLate,
         Self::StashNeedsRoom,
-        Self::StashHidesGap,
+        Self::StashWakesByRoom,
+        Self::StashCountsItself,
         Self::OutboxForgotten,
         Self::FormerForgotten,
         Self::ChannelForgotten,
         Self::BaseComesLate,
+        Self::UnstashTakesMore,
+        Self::CancelMissesGiven,
         Self::RewindSkips,
         Self::RetryHoldsSender,
         Self::NoShares,

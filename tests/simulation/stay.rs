@@ -71,43 +71,65 @@ impl Stay {
     /// How much may be taken. Where nothing may, the partition is marked as resting.
     pub fn admit(&self, bus: &mut Bus, env: &Env) -> Admission {
         let admission = self.admission(bus, env);
-        let Admission::Rest(rest) = admission else { return admission };
-        bus.stay_mut(self.epoch).resting = Some(rest);
+        if let Admission::Rest(rest) = admission {
+            let behind = self.stashed().saturating_sub(1) as u64;
+            let first = match self.stash.front() {
+                Some(Stashed::Record(first)) => Some((first.offset, behind)),
+                // What comes next would be held too.
+                _ => self.cursor.next().map(|next| (next, 0)),
+            };
+            let stay = bus.stay_mut(self.epoch);
+            stay.resting = Some(rest);
+            stay.awaits = first;
+        }
         admission
     }
 
     pub fn admission(&self, bus: &Bus, env: &Env) -> Admission {
-        match self.stash.front() {
-            Some(Stashed::Record(first)) if !self.spans(first.offset, bus) => {
-                return Admission::Rest(Rest::Span);
-            }
-            // What was taken in already needs no room.
-            Some(_) if !env.is(Sabotage::StashNeedsRoom) => return Admission::Take(1),
-            _ => {}
+        if !self.stash.is_empty() && !env.is(Sabotage::StashNeedsRoom) {
+            // What is stashed has its share of the buffer already.
+            let goes_on = self.first_spans(bus, env);
+            return if goes_on { Admission::Take(1) } else { Admission::Rest(Rest::Span) };
         }
         let stay = bus.stay(self.epoch);
         let partitions = if env.is(Sabotage::NoShares) { 1 } else { bus.partitions };
         bus.intake.admit(partitions, bus.held, stay.held, stay.position(), self.average)
     }
 
-    fn spans(&self, offset: Offset, bus: &Bus) -> bool {
+    /// Whether the first of the stash may be delivered. The others there are not taken in yet as far
+    /// as the ledger is concerned, or they would hold themselves back.
+    fn first_spans(&self, bus: &Bus, env: &Env) -> bool {
+        match self.stash.front() {
+            Some(Stashed::Record(first)) => {
+                let waiting = if env.is(Sabotage::StashCountsItself) { 1 } else { self.stashed() };
+                self.spans(first.offset, waiting - 1, bus)
+            }
+            Some(Stashed::End(..)) => true,
+            None => false,
+        }
+    }
+
+    /// Whether a record may be delivered, of those held so many being `waiting` behind it.
+    fn spans(&self, offset: Offset, waiting: usize, bus: &Bus) -> bool {
         let stay = bus.stay(self.epoch);
-        bus.intake.spans(stay.held.records, stay.base, offset)
+        let unsettled = stay.held.records.saturating_sub(waiting as u64);
+        bus.intake.spans(unsettled, stay.base, offset)
     }
 
     /// Delivers what was stashed; true if nothing is left there and more may be taken.
-    pub fn unstash(&mut self, slice: &mut Slice, bus: &Bus) -> bool {
-        while let Some(stashed) = self.stash.pop_front() {
-            match stashed {
-                Stashed::Record(record) if self.spans(record.offset, bus) => deliver(record, slice),
-                Stashed::End(end, log) => slice.taken.push(Taken::End(end, log)),
-                record @ Stashed::Record(_) => {
-                    self.stash.push_front(record);
-                    return false;
-                }
-            }
+    pub fn unstash(&mut self, slice: &mut Slice, bus: &Bus, env: &Env) -> bool {
+        while self.first_spans(bus, env) {
+            self.unstash_first(slice);
         }
-        true
+        self.stash.is_empty()
+    }
+
+    fn unstash_first(&mut self, slice: &mut Slice) {
+        match self.stash.pop_front() {
+            Some(Stashed::Record(record)) => deliver(record, slice),
+            Some(Stashed::End(end, log)) => slice.taken.push(Taken::End(end, log)),
+            None => {}
+        }
     }
 
     /// Goes through what was taken from the queue.
@@ -167,7 +189,7 @@ impl Stay {
             // The ledger will say the same, but only after much more was taken in.
             bus.stay_mut(self.epoch).base = Some(record.offset);
         }
-        if self.stash.is_empty() && self.spans(record.offset, bus) {
+        if self.stash.is_empty() && self.spans(record.offset, 0, bus) {
             deliver(record, slice);
         } else {
             env.counts.stashed += 1;
@@ -211,11 +233,8 @@ impl Stay {
             env.counts.seeks_back += 1;
             slice.seek = Some(base);
         }
-        while let Some(stashed) = self.stash.pop_front() {
-            match stashed {
-                Stashed::Record(record) => deliver(record, slice),
-                Stashed::End(end, log) => slice.taken.push(Taken::End(end, log)),
-            }
+        while !self.stash.is_empty() {
+            self.unstash_first(slice);
         }
         self.hand_in(slice, bus, env);
         let new = Epoch(*next_epoch);
@@ -230,23 +249,13 @@ impl Stay {
 
     /// Tells the ledger what was taken, before any of it can be settled.
     pub fn hand_in(&self, slice: &mut Slice, bus: &mut Bus, env: &mut Env) {
-        let mut new = std::mem::take(&mut slice.taken);
-        if let Some(next) = self.cursor.next() {
-            env.check.read(bus.pid, self.epoch, next);
+        let new = std::mem::take(&mut slice.taken);
+        let Some(next) = self.cursor.next() else { return };
+        env.check.read(bus.pid, self.epoch, next);
+        if !new.is_empty() {
+            bus.note_taken(self.epoch, new, env);
+            bus.stay_mut(self.epoch).next = Some(next);
         }
-        let waits = match self.stash.front() {
-            Some(Stashed::Record(first)) => Some(first.offset),
-            _ => None,
-        };
-        // Without this the base stays before the gap, however wide, and the record waits for ever.
-        if let (Some(first), false) = (waits, env.is(Sabotage::StashHidesGap)) {
-            new.push(Taken::UpTo(first));
-        }
-        if new.is_empty() {
-            return;
-        }
-        bus.note_taken(self.epoch, new, env);
-        bus.stay_mut(self.epoch).next = waits.or(self.cursor.next());
     }
 }
 

@@ -75,7 +75,8 @@ impl Rest {
 pub struct SpanLimit {
     /// So many offsets from the base to the highest taken in, or …
     pub span: u64,
-    /// … so many that are not settled, over whatever span.
+    /// … so many that are not settled, over whatever span. A zero counts as one: a single unsettled
+    /// record is itself the base, and with nothing settled above it there is nothing to write down.
     pub unsettled: u64,
 }
 
@@ -137,7 +138,7 @@ impl Intake {
     /// `unsettled` records of its partition are taken in, itself among them.
     pub fn spans(&self, unsettled: u64, base: Option<Offset>, offset: Offset) -> bool {
         let (Some(limit), Some(base)) = (self.span, base) else { return true };
-        unsettled <= limit.unsettled || distance(base, offset) < limit.span
+        unsettled <= limit.unsettled.max(1) || distance(base, offset) < limit.span
     }
 
     /// How many more consecutive offsets fit for sure.
@@ -146,7 +147,7 @@ impl Intake {
             return u64::MAX;
         };
         let by_span = limit.span.saturating_sub(distance(base, next));
-        let by_count = limit.unsettled.saturating_sub(unsettled);
+        let by_count = limit.unsettled.max(1).saturating_sub(unsettled);
         by_span.max(by_count)
     }
 }
@@ -291,6 +292,18 @@ mod tests {
         assert_eq!(at(1_000_000, 10), Admission::Rest(Rest::Span));
         assert!(limits.spans(11, Some(0), 99) && !limits.spans(11, Some(0), 100));
         assert!(limits.spans(10, Some(0), 1_000_000));
+    }
+
+    #[test]
+    fn a_gap_wider_than_any_span_is_passed_with_one_record_at_a_time() {
+        let limits = Intake { span: Some(SpanLimit { span: 1, unsettled: 0 }), ..LIMITS };
+        let at = |unsettled| {
+            let position = Position { base: Some(0), next: Some(1_000) };
+            limits.admit(1, used(unsettled, 0), used(unsettled, 0), position, 1)
+        };
+        assert_eq!(at(0), Admission::Take(1));
+        assert_eq!(at(1), Admission::Rest(Rest::Span));
+        assert!(limits.spans(1, Some(0), 1_000) && !limits.spans(2, Some(0), 1_000));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The things that rdkafka's safe interface does not offer: taking records from a partition's queue
-//! in batches, committing with the answer coming through the poll, reading commit metadata that is
+//! without a copy, committing with the answer coming through the poll, reading commit metadata that is
 //! not UTF-8, where a log ends without asking, and a mock cluster whose groups form at once.
 //!
 //! The only module of Keyway with `unsafe` in it. Each block says why it holds.
@@ -106,7 +106,6 @@ pub(crate) struct PartitionQueue {
     queue: NonNull<sys::rd_kafka_queue_t>,
     /// What the callback points to: alive until the callback is turned off in `drop`.
     _ring: Box<Ring>,
-    batch: Vec<*mut sys::rd_kafka_message_t>,
     /// A queue must not outlive its consumer.
     _consumer: Arc<BaseConsumer<Context>>,
 }
@@ -154,35 +153,29 @@ impl PartitionQueue {
             );
             queue
         };
-        Some(Self { queue, _ring: ring, batch: Vec::new(), _consumer: Arc::clone(consumer) })
+        Some(Self { queue, _ring: ring, _consumer: Arc::clone(consumer) })
     }
 
     /// Takes up to `most` entries without waiting, calls `each` with them in order, and says how
     /// many there were. Zero means empty: the bell rings when there is more.
+    ///
+    /// One by one: `rd_kafka_consume_batch_queue` takes the end of the log for a record (librdkafka
+    /// 2.2 to 2.12, its issue 4844) and sets the position behind the next one, which is then never
+    /// delivered if a rebalance pauses and resumes the partition before it comes.
     pub(crate) fn take(&mut self, most: usize, mut each: impl FnMut(Fetched<'_>)) -> usize {
-        self.batch.clear();
-        self.batch.reserve(most);
-        // SAFETY: the queue is alive; `batch` has room for `most` pointers, and librdkafka writes
-        // as many as it returns (-1: none).
-        let taken = unsafe {
-            let taken = sys::rd_kafka_consume_batch_queue(
-                self.queue.as_ptr(),
-                0,
-                self.batch.as_mut_ptr(),
-                most,
-            );
-            let taken = usize::try_from(taken).unwrap_or(0);
-            self.batch.set_len(taken);
-            taken
-        };
-        for message in self.batch.drain(..) {
+        for taken in 0..most {
+            // SAFETY: the queue is alive. What is returned is null or a message that is ours.
+            let message = unsafe { sys::rd_kafka_consume_queue(self.queue.as_ptr(), 0) };
+            if message.is_null() {
+                return taken;
+            }
             let message = Owned(message);
             // SAFETY: a message that librdkafka handed out is valid until it is destroyed, which
             // `Owned` does after `each` returned.
             let view = MessageView { message: unsafe { &*message.0 } };
             each(view.classify());
         }
-        taken
+        most
     }
 }
 
@@ -203,8 +196,8 @@ struct Owned(*mut sys::rd_kafka_message_t);
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        // SAFETY: the pointer came from `rd_kafka_consume_batch_queue`, which hands over ownership,
-        // and is destroyed once.
+        // SAFETY: the pointer came from `rd_kafka_consume_queue`, which hands over ownership, and
+        // is destroyed once.
         unsafe { sys::rd_kafka_message_destroy(self.0) }
     }
 }

@@ -176,7 +176,7 @@ fn of_group(group: &str, offsets: &[PartitionOffsets]) -> Vec<Finding> {
         let place = format!("{}/{}", found.topic, found.partition);
         match &found.committed {
             Err(error) => {
-                findings.push(Finding::failed(format!("group {group}, {place}: {error}")))
+                findings.push(Finding::failed(format!("group {group}, {place}: {error}")));
             }
             Ok(Some(commit)) => findings.extend(
                 commit

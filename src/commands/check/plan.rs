@@ -103,7 +103,7 @@ fn in_flight(pipeline: &PipelineSettings) -> String {
 }
 
 fn buffer(pipeline: &PipelineSettings) -> String {
-    let records = grouped(pipeline.buffer_records);
+    let records = grouped(pipeline.buffer_records.get() as u64);
     format!("at most {records} records and {}", size(pipeline.buffer_bytes))
 }
 
@@ -112,7 +112,7 @@ fn commits(pipeline: &PipelineSettings) -> String {
         OffsetOverflow::Hold => "hold: no new records until there is room",
         OffsetOverflow::Replay => "replay: what does not fit may be sent again after a crash",
     };
-    let most = grouped(pipeline.offset_metadata_max_bytes);
+    let most = grouped(pipeline.offset_metadata_max_bytes as u64);
     format!("every {:?}; where {most} bytes of metadata are full, {full}", pipeline.commit_interval)
 }
 

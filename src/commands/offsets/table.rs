@@ -1,6 +1,6 @@
 //! A table in plain text: columns as wide as what is in them.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// To which side a column is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +43,10 @@ impl fmt::Display for Table {
         for row in &self.rows {
             let mut line = String::new();
             for ((cell, align), &width) in row.iter().zip(&self.aligns).zip(&widths) {
-                line.push_str(&match align {
-                    Align::Left => format!("{cell:<width$}  "),
-                    Align::Right => format!("{cell:>width$}  "),
-                });
+                match align {
+                    Align::Left => write!(line, "{cell:<width$}  ")?,
+                    Align::Right => write!(line, "{cell:>width$}  ")?,
+                }
             }
             writeln!(f, "{}", line.trim_end())?;
         }

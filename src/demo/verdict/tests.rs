@@ -67,7 +67,7 @@ fn clean() -> Story {
 #[test]
 fn a_run_in_order_keeps_every_promise() {
     let findings = clean().judge();
-    assert_eq!(findings, Findings { written: 5, ..Findings::default() });
+    assert_eq!(findings, Findings { written: 5, keys: 2, ..Findings::default() });
     assert!(findings.kept());
 }
 
@@ -79,7 +79,7 @@ fn a_failed_request_and_its_retry_are_in_order_and_not_sent_again() {
         .delivered(0, 0, 0, 30)
         .delivered(0, 0, 1, 40);
     let findings = story.judge();
-    assert_eq!(findings, Findings { written: 2, failed: 1, ..Findings::default() });
+    assert_eq!(findings, Findings { written: 2, keys: 1, failed: 1, ..Findings::default() });
 }
 
 #[test]

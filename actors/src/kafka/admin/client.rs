@@ -127,8 +127,7 @@ impl Client<'_> {
     ) -> Result<T, AdminError> {
         let mut most = REFUSED_WITHIN;
         loop {
-            let made = make(self.consumer, self.left().min(most));
-            let error = match made {
+            let error = match make(self.consumer, self.left().min(most)) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };

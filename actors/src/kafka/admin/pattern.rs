@@ -44,7 +44,7 @@ enum Node {
 
 /// A set of bytes.
 #[derive(Clone, Debug)]
-struct Set([bool; 256]);
+struct Set(Box<[bool; 256]>);
 
 /// Where in a name a part may begin or end: one place before each byte, and one at the end.
 type Places = Vec<bool>;
@@ -233,7 +233,7 @@ impl Reader<'_> {
             }
             Some(b'^') => Node::Start,
             Some(b'$') => Node::End,
-            Some(b'.') => Node::One(Set([true; 256])),
+            Some(b'.') => Node::One(Set::where_(|_| true)),
             Some(b'[') => Node::One(self.bracket()?),
             Some(b'\\') => Node::One(self.escaped()?),
             Some(byte) => Node::One(Set::of(byte)),
@@ -289,7 +289,7 @@ impl Reader<'_> {
     /// A set in brackets; the first is taken already.
     fn bracket(&mut self) -> Result<Set, String> {
         let inverse = self.take(b"^");
-        let mut set = Set([false; 256]);
+        let mut set = Set::where_(|_| false);
         let mut first = true;
         while first || !self.take(b"]") {
             first = false;
@@ -371,7 +371,7 @@ impl Set {
     }
 
     fn where_(holds: impl Fn(u8) -> bool) -> Self {
-        let mut set = [false; 256];
+        let mut set = Box::new([false; 256]);
         for byte in u8::MIN..=u8::MAX {
             set[usize::from(byte)] = holds(byte);
         }
@@ -379,12 +379,12 @@ impl Set {
     }
 
     fn inverse(&self) -> Self {
-        Self(self.0.map(|holds| !holds))
+        Self::where_(|byte| !self.0[usize::from(byte)])
     }
 
     fn add(&mut self, other: &Self) {
-        for (holds, other) in self.0.iter_mut().zip(other.0) {
-            *holds |= other;
+        for (holds, other) in self.0.iter_mut().zip(other.0.iter()) {
+            *holds |= *other;
         }
     }
 }

@@ -11,7 +11,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::*;
-use crate::core::codec::encode;
+use crate::core::codec::{DecodeError, encode};
 
 type Properties = BTreeMap<String, String>;
 
@@ -186,7 +186,7 @@ fn metadata_of_another_program_is_shown_as_it_is() {
     let offsets = offsets_of(&kafka, "g", 0..2);
     let commit = |at: usize| offsets[at].committed.clone().expect("readable").expect("committed");
     assert_eq!(commit(0).metadata, b"{\"by\": \"someone else\"}");
-    assert!(commit(0).settled.is_err_and(|error| error.is_foreign()));
+    assert!(commit(0).settled.is_err_and(DecodeError::is_foreign));
     assert!(commit(1).settled.is_err_and(|error| !error.is_foreign()));
 }
 

@@ -102,6 +102,9 @@ impl Poller {
         let lanes = self.lanes.of_partition(topic, partition);
         self.partitions
             .insert(slot, Partition::new(Arc::clone(&assignment), queue, lanes, &start));
+        // Of an earlier stay librdkafka may have left something in the queue, which then rings for
+        // nothing that comes after it: the bell is for a queue that was empty.
+        self.ready.push_back(slot);
         self.offsets.do_send(Opened { assignment, start });
         Ok(())
     }
