@@ -15,12 +15,13 @@ use keyway_actors::{Failure, FailureKind, Outcome, Pipeline, PipelineConfig, Rec
 
 const RECORDS: u32 = 1000;
 
+static CALLS: AtomicU32 = AtomicU32::new(0);
+
 #[actix_rt::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let broker = embedded::Broker::start("numbers", 3)?;
     broker.fill("numbers", RECORDS, 50)?;
 
-    static CALLS: AtomicU32 = AtomicU32::new(0);
     let sink = sink_fn(|record: &Record| {
         let key = record.key().map(<[u8]>::to_vec);
         async move {

@@ -7,7 +7,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a failed step of a test is a panic that names the step"
+    clippy::float_cmp,
+    reason = "a failed step of a test is a panic that names the step; metrics count whole numbers"
 )]
 
 mod support;

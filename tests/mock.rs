@@ -5,6 +5,7 @@
 //! group has committed, in its metrics and its log, and by its exit code. What the mock cluster
 //! cannot do (deleted topics, transactions, limits on metadata) is told in the stories of the real
 //! broker.
+#![allow(clippy::float_cmp, reason = "metrics that count are whole numbers")]
 
 mod support;
 

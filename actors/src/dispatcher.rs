@@ -20,6 +20,7 @@ use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core::desk::{Desk, Effect, Outcomes, Parking};
+use crate::core::intake::Rest;
 use crate::core::lanes::{Batch as BatchLimit, Delivery, Standing};
 use crate::core::outcome::{Failure, FailureKind, Outcome};
 use crate::core::retry::RetryPolicy;
@@ -503,10 +504,14 @@ impl Outgoing {
             // A producer's clock that is ahead makes no negative latency.
             self.stats.latency((self.epoch_millis + millis(now.0)).saturating_sub(timestamp));
         }
+        let held_back = record.assignment().resting() == Some(Rest::Span);
         let settlement = record.into_settlement();
         self.settled_bytes += u64::from(settlement.bytes());
         self.settled.push(settlement);
-        if self.settled_due.is_none() {
+        if held_back {
+            // A handful of records may be all that the partition takes in until the ledger knows.
+            self.settled_due = Some(now);
+        } else if self.settled_due.is_none() {
             self.settled_due = Some(now.after(FLUSH_EVERY));
         }
     }

@@ -63,7 +63,7 @@ pub struct CommitNow {
 }
 
 /// Poll thread to ConsumerActor: the group wants these back. They take in nothing more; the thread
-/// goes on polling and gives them up when told to by [`Command::GiveUp`].
+/// goes on polling and gives them up when told to by a command.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Revoking(pub Vec<Arc<Assignment>>);

@@ -7,16 +7,15 @@ mod senders;
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyway_actors::core::Epoch;
-use keyway_actors::core::desk::{Desk, Effect, Letter, Outcomes};
-use keyway_actors::core::lanes::{Delivery, Standing};
-use keyway_actors::core::outcome::{Failure, FailureKind, Outcome, Settled};
-use keyway_actors::core::retry::{Action, RetryPolicy};
+use keyway_actors::core::desk::{Desk, Letter};
+use keyway_actors::core::lanes::{Delivery, Entry, Standing};
+use keyway_actors::core::outcome::Settled;
 
-use crate::bus::{
-    ARBITERS, Bus, Last, POLL, Record, Settlement, ToArbiter, ToLeader, ToOffsets, Which,
-};
-use crate::endpoint::Asked;
-use crate::env::{Env, Event, trace};
+use self::effects::note;
+use crate::bus::{ARBITERS, Bus, POLL};
+use crate::env::Env;
+use crate::event::Event;
+use crate::mail::{Record, Settlement, ToArbiter, ToLeader, ToOffsets, Which};
 use crate::plan::{MILLIS, Micros};
 use crate::sabotage::Sabotage;
 use crate::watch::Watch;

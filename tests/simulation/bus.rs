@@ -9,14 +9,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
 use keyway_actors::core::intake::{Intake, Position, Rest, Usage};
-use keyway_actors::core::lanes::Item;
-use keyway_actors::core::ledger::Start;
-use keyway_actors::core::{Epoch, LaneId, Offset};
+use keyway_actors::core::{Epoch, Offset};
 
-use crate::broker::{Answer, CommitEntry, Pid};
-use crate::env::{Env, Event};
+use crate::broker::Pid;
+use crate::env::Env;
+use crate::event::Event;
+use crate::mail::{Command, GaveUp, Record, ToArbiter, ToLeader, ToOffsets};
 use crate::plan::Micros;
-use crate::sabotage::Sabotage;
 
 /// The parts of a member; arbiter `n` is part `ARBITERS + n`.
 pub const POLL: usize = 0;

@@ -7,7 +7,14 @@
 //!   speaks of the old log. A record whose offset such a commit covers is *excused*: it may be
 //!   skipped. Once a stay has taken it in as new, that stay owes it like any other.
 //! - A member that the group went on without, and that does not know yet, goes on sending. Its
-//!   commits are refused; what it sends may be sent by the new holder as well.
+//!   commits are refused; what it sends may be sent by the new holder at the same time. So may what
+//!   it had under way when it learned of it, which goes on to its end. It sends nothing else.
+//! - A thread that stands still for longer than a drain waits for it (the deadline, and a second for
+//!   what is cancelled) keeps its requests and its settlements beyond the revoke.
+//! - A process that is gone leaves its requests with the receiver.
+//!
+//! Everything else is in order over all members: when a request begins, all earlier records of its
+//! lane are final, wherever they were sent from.
 
 mod commits;
 mod requests;
@@ -16,12 +23,10 @@ mod stays;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
-use keyway_actors::core::codec;
-use keyway_actors::core::ledger::{Snapshot, Start};
 use keyway_actors::core::outcome::Settled;
 use keyway_actors::core::{Epoch, LaneId, Offset};
 
-use crate::broker::{CommitEntry, Log, Pid};
+use crate::broker::Pid;
 use crate::plan::{Micros, Plan};
 
 /// A promise that was not kept.

@@ -10,7 +10,8 @@ use keyway_actors::core::Offset;
 
 use crate::broker::{Answer, Stored};
 use crate::bus::Bus;
-use crate::env::{Env, Event};
+use crate::env::Env;
+use crate::event::Event;
 use crate::group::Told;
 
 /// What the consumer's callbacks noted while the main queue was polled.

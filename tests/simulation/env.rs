@@ -6,16 +6,17 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use keyway_actors::core::Moment;
-use keyway_actors::core::desk::Outcomes;
 
-use crate::broker::{Answer, Broker, CommitEntry, Pid};
+use crate::broker::{Broker, Pid};
 use crate::check::Check;
 use crate::counts::Counts;
 use crate::endpoint::Endpoint;
-use crate::group::{Group, Told};
+use crate::event::{Event, Said};
+use crate::group::Group;
 use crate::plan::{Micros, Plan};
 use crate::random::Random;
 use crate::sabotage::Sabotage;
+use crate::trace::Trace;
 
 #[derive(Debug)]
 struct Due {

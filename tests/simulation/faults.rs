@@ -3,9 +3,10 @@
 use keyway_actors::core::Offset;
 
 use crate::arbiter::Arbiter;
-use crate::bus::ToLeader;
-use crate::env::{Event, trace};
+use crate::event::Event;
+use crate::mail::ToLeader;
 use crate::plan::{Fault, MILLIS, SECOND};
+use crate::trace::trace;
 use crate::world::World;
 
 /// Lets one thing go wrong, of those that this schedule has.

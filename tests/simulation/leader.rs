@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use keyway_actors::core::Epoch;
 
-use crate::bus::{Bus, Command, LEADER, ToArbiter, ToLeader, ToOffsets, Which};
-use crate::env::{Env, trace};
+use crate::bus::{Bus, LEADER};
+use crate::env::Env;
+use crate::mail::{Command, ToArbiter, ToLeader, ToOffsets, Which};
 use crate::plan::{Micros, SECOND};
 use crate::sabotage::Sabotage;
+use crate::trace::trace;
 
 const LAST_COMMIT: Micros = 4 * SECOND;
 const CANCELLING: Micros = SECOND;

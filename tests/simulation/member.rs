@@ -6,12 +6,11 @@ use keyway_actors::core::ledger::Ledger;
 
 use crate::arbiter::Arbiter;
 use crate::broker::Pid;
-use crate::bus::{
-    ARBITERS, Assignment, Bus, Command, GaveUp, LEADER, OFFSETS, POLL, Record, ToArbiter, ToOffsets,
-};
+use crate::bus::{ARBITERS, Assignment, Bus, LEADER, OFFSETS, POLL};
 use crate::client::Client;
 use crate::env::Env;
 use crate::leader::Leader;
+use crate::mail::{Command, GaveUp, Record, ToArbiter, ToOffsets};
 use crate::offsets::Offsets;
 use crate::plan::{Micros, SECOND};
 use crate::poll::{Poll, Taking};

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use keyway_actors::core::Epoch;
 use keyway_actors::core::book::{Begun, Book, Commit, CommitId};
-use keyway_actors::core::codec;
 use keyway_actors::core::ledger::{Ledger, Start, Taken as Verdict};
+use keyway_actors::core::{Epoch, codec};
 
 use crate::broker::{Answer, CommitEntry, Refusal};
-use crate::bus::{Bus, Command, OFFSETS, Settlement, Taken, ToLeader, ToOffsets};
-use crate::env::{Env, trace};
+use crate::bus::{Bus, OFFSETS, Taken};
+use crate::env::Env;
+use crate::mail::{Command, Settlement, ToLeader, ToOffsets};
 use crate::plan::{MILLIS, Micros};
 use crate::sabotage::Sabotage;
+use crate::trace::trace;
 
 const TRY_AGAIN: Micros = 100 * MILLIS;
 

@@ -6,15 +6,16 @@ use std::collections::{BTreeMap, VecDeque};
 
 use keyway_actors::core::intake::{Admission, Rest};
 use keyway_actors::core::ledger::Start;
-use keyway_actors::core::{Epoch, LaneId, codec};
+use keyway_actors::core::{Epoch, LaneId};
 
-use crate::broker::CommitEntry;
-use crate::bus::{ARBITERS, Bus, Command, GaveUp, POLL, Record, ToLeader, ToOffsets};
+use crate::bus::{ARBITERS, Bus, POLL};
 use crate::client::{Client, Notice};
-use crate::env::{Env, Said, trace};
+use crate::env::Env;
+use crate::mail::{Command, GaveUp, Record, ToLeader, ToOffsets};
 use crate::plan::{MILLIS, Micros};
 use crate::sabotage::Sabotage;
 use crate::stay::{Slice, Stay};
+use crate::trace::trace;
 
 const MAIN_QUEUE_EVERY: Micros = 900 * MILLIS;
 

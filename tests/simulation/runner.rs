@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use crate::check::Violation;
 use crate::counts::Counts;
-use crate::env::Trace;
 use crate::sabotage::Sabotage;
+use crate::trace::Trace;
 use crate::world;
 
 /// A schedule that broke a promise.

@@ -7,9 +7,10 @@ use keyway_actors::core::ledger::Start;
 use keyway_actors::core::{Epoch, Offset};
 
 use crate::broker::Stored;
-use crate::bus::{Bus, Last, Record, Taken, push_taken};
+use crate::bus::{Bus, Taken, push_taken};
 use crate::client::Fetched;
 use crate::env::Env;
+use crate::mail::{Last, Record};
 use crate::sabotage::Sabotage;
 
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use keyway_actors::core::lanes::Entry;
 use keyway_actors::core::{Epoch, LaneId};
 
-use crate::bus::Record;
 use crate::check::Check;
+use crate::mail::Record;
 
 #[derive(Debug, Default)]
 pub struct Watch {

@@ -4,16 +4,17 @@
 mod hearing;
 mod logs;
 
-use crate::broker::{Answer, CommitEntry, Committed, Pid, Produced, Refusal, Stored};
+use crate::broker::Pid;
 use crate::check::Violation;
 use crate::counts::Counts;
-use crate::env::{Env, Event, Said, Trace, trace};
+use crate::env::Env;
+use crate::event::Event;
 use crate::faults;
+use crate::mail::{ToArbiter, ToLeader};
 use crate::member::Member;
-use crate::plan::{MILLIS, Micros, OVERHEAD, Ordering, PROMPT, Plan, SECOND};
-use crate::random::mix;
+use crate::plan::{MILLIS, Micros, PROMPT, Plan, SECOND};
 use crate::sabotage::Sabotage;
-use keyway_actors::core::{LaneId, Offset};
+use crate::trace::{Trace, trace};
 
 pub struct World {
     pub env: Env,
@@ -146,7 +147,7 @@ impl World {
                 it.arbiters[arbiter].cancelled(sender, serial, &mut it.bus, env);
             }
             Event::Letter { arbiter, serial, written, .. } => {
-                let lettered = crate::bus::ToArbiter::Lettered { serial, written };
+                let lettered = ToArbiter::Lettered { serial, written };
                 it.bus.tell_arbiter(arbiter, lettered, env);
             }
             Event::CommitTick { .. } => {
@@ -289,7 +290,7 @@ impl World {
         trace!(env, "everybody is stopped");
         for member in self.members.iter_mut().flatten() {
             let deliver = env.random.percent(50);
-            member.bus.tell_leader(crate::bus::ToLeader::Stop { deliver }, env);
+            member.bus.tell_leader(ToLeader::Stop { deliver }, env);
         }
     }
 

@@ -158,7 +158,9 @@ fn room(partitions: u64, limit: u64, total: u64, mine: u64) -> u64 {
     if partitions <= 1 {
         return free;
     }
-    free.min(free.saturating_mul(SHARE).saturating_sub(mine))
+    // So many that it then holds SHARE times what is then free, and not only now: a slice may be as
+    // large as a small buffer.
+    free.min(free.saturating_mul(SHARE).saturating_sub(mine).div_ceil(SHARE + 1))
 }
 
 fn distance(from: Offset, to: Offset) -> u64 {
@@ -249,6 +251,14 @@ mod tests {
     }
 
     #[test]
+    fn a_single_slice_leaves_the_other_partitions_their_room() {
+        let limits = Intake { records: 200, ..LIMITS };
+        let admit = |n| limits.admit(4, used(n, n), used(n, n), Position::default(), 1);
+        assert_eq!(admit(0), Admission::Take(134));
+        assert_eq!(admit(134), Admission::Rest(Rest::Buffer));
+    }
+
+    #[test]
     fn bytes_bound_the_intake_by_the_average_record() {
         let admit = |average| LIMITS.admit(1, used(0, 90_000), used(0, 90_000), Position::default(), average);
         assert_eq!(admit(1_000), Admission::Take(10));
@@ -336,7 +346,7 @@ mod tests {
             let limits = Intake { records, bytes: u64::MAX, span: None };
             let mine = mine.min(total);
             if let Admission::Take(n) = limits.admit(partitions, used(total, 0), used(mine, 0), Position::default(), average) {
-                prop_assert!(n >= 1 && n <= SLICE && total + n <= records);
+                prop_assert!((1..=SLICE).contains(&n) && total + n <= records);
             }
         }
 

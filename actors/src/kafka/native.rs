@@ -156,13 +156,13 @@ impl PartitionQueue {
         Some(Self { queue, _ring: ring, _consumer: Arc::clone(consumer) })
     }
 
-    /// Takes up to `most` entries without waiting, calls `each` with them in order, and says how
-    /// many there were. Zero means empty: the bell rings when there is more.
+    /// Takes up to `most` entries without waiting, calls `each` with them in order until it wants no
+    /// more, and says how many there were. Zero means empty: the bell rings when there is more.
     ///
     /// One by one: `rd_kafka_consume_batch_queue` takes the end of the log for a record (librdkafka
     /// 2.2 to 2.12, its issue 4844) and sets the position behind the next one, which is then never
     /// delivered if a rebalance pauses and resumes the partition before it comes.
-    pub(crate) fn take(&mut self, most: usize, mut each: impl FnMut(Fetched<'_>)) -> usize {
+    pub(crate) fn take(&mut self, most: usize, mut each: impl FnMut(Fetched<'_>) -> bool) -> usize {
         for taken in 0..most {
             // SAFETY: the queue is alive. What is returned is null or a message that is ours.
             let message = unsafe { sys::rd_kafka_consume_queue(self.queue.as_ptr(), 0) };
@@ -173,7 +173,9 @@ impl PartitionQueue {
             // SAFETY: a message that librdkafka handed out is valid until it is destroyed, which
             // `Owned` does after `each` returned.
             let view = MessageView { message: unsafe { &*message.0 } };
-            each(view.classify());
+            if !each(view.classify()) {
+                return taken + 1;
+            }
         }
         most
     }

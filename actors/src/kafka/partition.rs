@@ -118,6 +118,8 @@ impl Partition {
         if self.stay.stash.is_empty() {
             let taken = self.queue.take(most, |fetched| {
                 self.stay.fetched(&fetched, &mut slice, world);
+                // They may be larger than those before them, by whose size `most` was reckoned.
+                matches!(self.stay.admission(), Admission::Take(_))
             });
             slice.empty = taken == 0;
         }

@@ -112,4 +112,3 @@ pub(super) fn note(said: &mut Vec<Said>, effect: Effect<'_, Record>) {
         Effect::Retry { .. } | Effect::LetterWaits { .. } => {}
     }
 }
-

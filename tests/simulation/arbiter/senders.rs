@@ -89,7 +89,7 @@ impl Arbiter {
     ) {
         let Some(mut delivery) = self.take(sender, serial) else { return };
         let mut outcomes = outcomes;
-        self.note_outcomes(&mut delivery, &mut outcomes, bus, env);
+        note_outcomes(&mut delivery, &mut outcomes, bus, env);
         self.watch.ended(delivery.entries());
         let random = env.random.next();
         let said = &mut self.said;
@@ -138,47 +138,6 @@ impl Arbiter {
         }
     }
 
-    /// The outcome is final where the receiver said so, whatever the desk makes of it.
-    fn note_outcomes(
-        &mut self,
-        delivery: &mut Delivery<Record>,
-        outcomes: &mut Outcomes,
-        bus: &Bus,
-        env: &mut Env,
-    ) {
-        let is_cut = env.is(Sabotage::FreeLaneEarly) || env.is(Sabotage::DropRetry);
-        let mut each: Vec<Outcome> = match outcomes {
-            Outcomes::All(outcome) => vec![outcome.clone(); delivery.entries().len()],
-            Outcomes::Each(each) => each.clone(),
-        };
-        for (entry, outcome) in delivery.entries_mut().iter_mut().zip(&mut each) {
-            let item = entry.item_mut();
-            item.last = match outcome {
-                Outcome::Delivered => Last::Delivered,
-                Outcome::Retry { .. } => Last::Failed,
-                Outcome::Rejected(_) => Last::Rejected,
-            };
-            trace!(
-                env,
-                "[{}] {}@{} epoch {}: {:?}",
-                bus.pid,
-                item.partition,
-                item.offset,
-                item.epoch,
-                item.last
-            );
-            if item.last == Last::Delivered {
-                env.counts.delivered += 1;
-                env.check.finished((bus.pid, item.epoch), item.id, Settled::Delivered);
-            } else if is_cut {
-                *outcome = Outcome::Delivered;
-            }
-        }
-        if is_cut {
-            *outcomes = Outcomes::Each(each);
-        }
-    }
-
     fn after_delivery(&mut self, sender: usize, bus: &mut Bus, env: &mut Env) {
         self.act(bus, env);
         let many = env.plan.intake.records / env.plan.arbiters as u64 / 16;
@@ -217,3 +176,42 @@ fn asked(item: &Record) -> Asked {
     Asked { key: item.key, poisoned: item.poisoned }
 }
 
+/// The outcome is final where the receiver said so, whatever the desk makes of it.
+fn note_outcomes(
+    delivery: &mut Delivery<Record>,
+    outcomes: &mut Outcomes,
+    bus: &Bus,
+    env: &mut Env,
+) {
+    let is_cut = env.is(Sabotage::FreeLaneEarly) || env.is(Sabotage::DropRetry);
+    let mut each: Vec<Outcome> = match outcomes {
+        Outcomes::All(outcome) => vec![outcome.clone(); delivery.entries().len()],
+        Outcomes::Each(each) => each.clone(),
+    };
+    for (entry, outcome) in delivery.entries_mut().iter_mut().zip(&mut each) {
+        let item = entry.item_mut();
+        item.last = match outcome {
+            Outcome::Delivered => Last::Delivered,
+            Outcome::Retry { .. } => Last::Failed,
+            Outcome::Rejected(_) => Last::Rejected,
+        };
+        trace!(
+            env,
+            "[{}] {}@{} epoch {}: {:?}",
+            bus.pid,
+            item.partition,
+            item.offset,
+            item.epoch,
+            item.last
+        );
+        if item.last == Last::Delivered {
+            env.counts.delivered += 1;
+            env.check.finished((bus.pid, item.epoch), item.id, Settled::Delivered);
+        } else if is_cut {
+            *outcome = Outcome::Delivered;
+        }
+    }
+    if is_cut {
+        *outcomes = Outcomes::Each(each);
+    }
+}

@@ -69,7 +69,13 @@ impl Poll {
         slot
     }
 
-    pub(super) fn revoke(&mut self, wanted: &[usize], client: &mut Client, bus: &mut Bus, env: &mut Env) {
+    pub(super) fn revoke(
+        &mut self,
+        wanted: &[usize],
+        client: &mut Client,
+        bus: &mut Bus,
+        env: &mut Env,
+    ) {
         let slots: Vec<usize> = self
             .partitions
             .iter()
