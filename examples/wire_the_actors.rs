@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     for _ in 0..RECORDS {
         tokio::select! {
-            delivery = deliveries.recv() => drop(delivery),
+            Some(_) = deliveries.recv() => {}
             Some(error) = endings.failed.recv() => return Err(error.into()),
         }
     }

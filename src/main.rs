@@ -26,7 +26,9 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     ExitCode::from(match cli.command {
-        Command::Run(flags) => with(settings::load(&sources(flags.given())), run::run),
+        Command::Run(flags) => {
+            with(settings::load(&sources(flags.given())), |settings| run::run(&settings))
+        }
         Command::Check(args) => {
             let settings = settings::load(&sources(args.pipeline.given()));
             with(settings, |settings| commands::check::run(&settings, args.connect))

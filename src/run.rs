@@ -17,7 +17,7 @@ use crate::signals::Endings;
 use crate::{api, logging, stats_line, wiring};
 
 /// Runs until told to stop; gives the code to exit with.
-pub fn run(settings: Settings) -> u8 {
+pub fn run(settings: &Settings) -> u8 {
     let (log, guard) = match logging::init(&settings.log) {
         Ok(logging) => logging,
         Err(error) => {
@@ -25,7 +25,7 @@ pub fn run(settings: Settings) -> u8 {
             return exit::CONFIGURATION;
         }
     };
-    let ended = System::new().block_on(serve(&settings, &log, guard.dropped()));
+    let ended = System::new().block_on(serve(settings, &log, guard.dropped()));
     if let Err(error) = &ended {
         error!(log, "{}", error);
     }
@@ -59,9 +59,10 @@ async fn serve(
     };
     let handles = start(settings, log).await?;
     let server = bound.map(|bound| bound.serve(handles.clone(), lines_dropped, log));
-    let line = settings.log.stats_interval.map(|every| {
-        actix_rt::spawn(stats_line::every(every, handles.clone(), log.clone()))
-    });
+    let line = settings
+        .log
+        .stats_interval
+        .map(|every| actix_rt::spawn(stats_line::every(every, handles.clone(), log.clone())));
     let ended = lead(&handles, &mut endings, log).await;
     if let Some(line) = line {
         line.abort();
@@ -79,9 +80,7 @@ async fn start(settings: &Settings, log: &Logger) -> Result<Vec<Handle>, RunErro
     for pipeline in &settings.pipelines {
         let started = wiring::sink(&pipeline.http)
             .map_err(|error| PipelineError::Config(error.to_string()))
-            .and_then(|sink| {
-                Pipeline::start_with_log(wiring::pipeline(pipeline), sink, log)
-            });
+            .and_then(|sink| Pipeline::start_with_log(wiring::pipeline(pipeline), sink, log));
         match started {
             Ok(handle) => handles.push(handle),
             Err(error) => {

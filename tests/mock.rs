@@ -5,7 +5,14 @@
 //! group has committed, in its metrics and its log, and by its exit code. What the mock cluster
 //! cannot do (deleted topics, transactions, limits on metadata) is told in the stories of the real
 //! broker.
-#![allow(clippy::float_cmp, reason = "metrics that count are whole numbers")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::float_cmp,
+    clippy::unchecked_time_subtraction,
+    clippy::unnecessary_wraps,
+    reason = "a failed step of a test is a panic that names the step; metrics count whole numbers"
+)]
 
 mod support;
 

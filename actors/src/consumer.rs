@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Recipient, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient,
+    WrapFuture,
+};
 use actix_rt::time::timeout;
 use futures_util::future::join_all;
 use slog::{Logger, info, warn};
@@ -29,6 +32,10 @@ use crate::sink::Sink;
 
 /// How long the last commit of partitions may take once their drain is over.
 const LAST_COMMIT: Duration = Duration::from_secs(4);
+
+/// How long closing the consumer may take. With no broker in reach, librdkafka keeps the last commit
+/// until the session would have ended, which can be later than anybody who stops a process waits.
+const CLOSING: Duration = Duration::from_secs(10);
 
 /// How long cancelled requests may take to be gone: they only have to be dropped.
 const CANCELLING: Duration = Duration::from_secs(1);
@@ -110,6 +117,16 @@ impl ConsumerActor {
     pub(crate) fn owns(&mut self, thread: JoinHandle<()>) {
         self.thread = Some(thread);
     }
+
+    /// Ends without the poll thread, which is still closing the consumer.
+    fn abandon(&mut self, context: &mut Context<Self>) {
+        let Some(reply) = self.ended.take() else { return };
+        warn!(self.drain.log, "no broker answers: ended without leaving the group, which notices \
+            when the session times out"; "after" => ?CLOSING);
+        let _ = reply.send(Ok(()));
+        self.watch.relieve();
+        context.stop();
+    }
 }
 
 impl Drain {
@@ -141,8 +158,11 @@ impl Drain {
         self.offsets.do_send(CommitNow { epochs: epochs.to_vec(), reply });
         match timeout(LAST_COMMIT, committed).await {
             Ok(Ok(true)) => {}
-            Ok(_) => warn!(self.log, "the last commit was refused: what was settled since the one \
-                before is sent again by whoever has the partitions next"),
+            Ok(_) => warn!(
+                self.log,
+                "the last commit was refused: what was settled since the one \
+                before is sent again by whoever has the partitions next"
+            ),
             Err(_) => warn!(self.log, "the last commit was not answered in time: what was settled \
                 since the one before may be sent again"; "after" => ?LAST_COMMIT),
         }
@@ -216,7 +236,9 @@ impl Handler<Stop> for ConsumerActor {
             return;
         }
         let stop = self.drain.clone().stop(stop.queued, stop.deadline);
-        context.spawn(stop.into_actor(self));
+        context.spawn(stop.into_actor(self).map(|(), _, context| {
+            context.run_later(CLOSING, Self::abandon);
+        }));
     }
 }
 

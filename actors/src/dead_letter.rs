@@ -79,7 +79,9 @@ impl DeadLetterActor {
         let context = Letters { log: log.clone(), answers };
         let producer =
             ThreadedProducer::from_config_and_context(&producer(config, &letters.kafka), context)
-                .map_err(|error| PipelineError::KafkaConfig(format!("dead_letter: {}", refusal(&error))))?;
+                .map_err(|error| {
+                PipelineError::KafkaConfig(format!("dead_letter: {}", refusal(&error)))
+            })?;
         let actor = Self {
             producer,
             topic: letters.topic.clone(),
@@ -89,9 +91,10 @@ impl DeadLetterActor {
             watch: failures.watch("the DeadLetterActor"),
         };
         Ok(Self::create(|context| {
-            context.add_message_stream(futures_util::stream::unfold(answered, |mut answered| async {
-                answered.recv().await.map(|answer| (answer, answered))
-            }));
+            context
+                .add_message_stream(futures_util::stream::unfold(answered, |mut answered| async {
+                    answered.recv().await.map(|answer| (answer, answered))
+                }));
             actor
         }))
     }

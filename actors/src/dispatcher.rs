@@ -125,7 +125,9 @@ impl Dispatcher {
             settled_due: None,
             // Settled records keep their share of the buffer until the ledger has them: with a
             // small buffer they must not wait for many of their kind.
-            flush_records: usize::try_from(records / 16).unwrap_or(usize::MAX).clamp(1, FLUSH_RECORDS),
+            flush_records: usize::try_from(records / 16)
+                .unwrap_or(usize::MAX)
+                .clamp(1, FLUSH_RECORDS),
             flush_bytes: bytes / 16,
             epoch_millis: wall_clock_at(Duration::ZERO),
             offsets: parts.offsets,

@@ -19,7 +19,9 @@ pub enum PipelineError {
     #[error("sink: {0}")]
     Sink(SinkError),
     /// A record met `on_rejected` or `on_exhausted` = `stop`.
-    #[error("stopped at {topic}/{partition}@{offset}, as set for what cannot be delivered: {reason}")]
+    #[error(
+        "stopped at {topic}/{partition}@{offset}, as set for what cannot be delivered: {reason}"
+    )]
     Undeliverable {
         /// The record's topic.
         topic: String,

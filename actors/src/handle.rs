@@ -32,14 +32,8 @@ pub enum State {
 }
 
 impl State {
-    const ALL: [Self; 6] = [
-        Self::Starting,
-        Self::Running,
-        Self::Paused,
-        Self::Draining,
-        Self::Stopped,
-        Self::Failed,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Starting, Self::Running, Self::Paused, Self::Draining, Self::Stopped, Self::Failed];
 }
 
 /// A pipeline at one moment.

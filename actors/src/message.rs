@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 
 use crate::assignment::Assignment;
 use crate::core::desk::Letter;
-use crate::core::ledger::Start;
 use crate::core::lanes::Delivery;
+use crate::core::ledger::Start;
 use crate::core::outcome::Failure;
 use crate::core::{Epoch, Offset};
 use crate::error::PipelineError;

@@ -17,8 +17,8 @@ use crate::core::book::{Begun, Book, Commit, CommitId};
 use crate::core::ledger::Ledger;
 use crate::core::{Epoch, Offset};
 use crate::ending::Watch;
-use crate::kafka::context::{CommitAnswer, TopicPartition};
 use crate::kafka::commands::Commands;
+use crate::kafka::context::{CommitAnswer, TopicPartition};
 use crate::message::{
     Closed, Command, CommitAnswered, CommitEntry, CommitNow, Opened, SettledBatch, Shutdown,
 };
@@ -113,7 +113,8 @@ impl OffsetActor {
     }
 
     fn settle(&mut self, settlements: &[Settlement]) {
-        let same = |a: &Settlement, b: &Settlement| a.assignment().epoch() == b.assignment().epoch();
+        let same =
+            |a: &Settlement, b: &Settlement| a.assignment().epoch() == b.assignment().epoch();
         for run in settlements.chunk_by(same) {
             let epoch = run[0].assignment().epoch();
             let Some(stay) = self.stays.get_mut(&epoch) else {

@@ -39,10 +39,7 @@ impl Pipeline {
     /// # Errors
     /// A setting is wrong, librdkafka refuses its configuration, the sink cannot be made, or a
     /// thread cannot be started. That no broker answers is no error: it is waited for.
-    pub fn start<F: SinkFactory>(
-        config: PipelineConfig,
-        sink: F,
-    ) -> Result<Handle, PipelineError> {
+    pub fn start<F: SinkFactory>(config: PipelineConfig, sink: F) -> Result<Handle, PipelineError> {
         Self::start_with_log(config, sink, &Logger::root(Discard, o!()))
     }
 
@@ -62,12 +59,7 @@ impl Pipeline {
         let (control, controls) = mpsc::unbounded_channel();
         let (end, ended) = watch::channel(None);
         let (ready, is_ready) = std_mpsc::sync_channel(1);
-        let main = Main {
-            shared: Arc::clone(&shared),
-            drain_deadline,
-            controls,
-            log,
-        };
+        let main = Main { shared: Arc::clone(&shared), drain_deadline, controls, log };
         std::thread::Builder::new()
             .name(name.clone())
             .spawn(move || main.run(&sink, wiring, endings, &ready, &end))
@@ -189,11 +181,7 @@ impl Main {
     }
 
     /// Something failed: the group is left as fast as it goes, with what can be committed.
-    async fn fail(
-        &self,
-        error: PipelineError,
-        parts: &mut Parts,
-    ) -> Result<(), PipelineError> {
+    async fn fail(&self, error: PipelineError, parts: &mut Parts) -> Result<(), PipelineError> {
         error!(self.log, "the pipeline fails and leaves the group"; "error" => %error);
         self.shared.set_state(State::Draining);
         let deadline = Duration::ZERO;

@@ -184,8 +184,11 @@ pub(crate) struct RecordParts<'a> {
 impl RecordParts<'_> {
     /// Copies the parts into a record and takes its share of the budget.
     pub(crate) fn into_record(self, assignment: &Arc<Assignment>) -> Record {
-        let headers: usize =
-            self.headers.iter().map(|(name, value)| 8 + name.len() + value.map_or(0, <[u8]>::len)).sum();
+        let headers: usize = self
+            .headers
+            .iter()
+            .map(|(name, value)| 8 + name.len() + value.map_or(0, <[u8]>::len))
+            .sum();
         let size = self.value.map_or(0, <[u8]>::len) + self.key.map_or(0, <[u8]>::len) + headers;
         let mut data = BytesMut::with_capacity(size);
         data.put_slice(self.value.unwrap_or_default());
@@ -285,13 +288,9 @@ impl RecordBuilder {
     pub fn build(self) -> Record {
         let room = Room::new(Intake { records: 1, bytes: 1, span: None }, Arc::default());
         let topic = Arc::from(self.topic.as_str());
-        let assignment =
-            Assignment::new(topic, self.partition, Epoch(0), 0, Arc::new(room));
-        let headers: Vec<_> = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_bytes(), value.as_deref()))
-            .collect();
+        let assignment = Assignment::new(topic, self.partition, Epoch(0), 0, Arc::new(room));
+        let headers: Vec<_> =
+            self.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_deref())).collect();
         let lane = BuildHasherDefault::<DefaultHasher>::default().hash_one(&self.key);
         let parts = RecordParts {
             offset: self.offset,

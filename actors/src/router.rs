@@ -16,9 +16,7 @@ use std::future::Future;
 
 use crate::dispatcher::{Dispatcher, Intake, Parts, Shared};
 use crate::ending::{Failures, Watch};
-use crate::message::{
-    Batch, Cancel, DeadLettered, Deliver, Release, Resize, SetPaused, Shutdown,
-};
+use crate::message::{Batch, Cancel, DeadLettered, Deliver, Release, Resize, SetPaused, Shutdown};
 use crate::pulse::BEAT;
 use crate::sender::SenderActor;
 use crate::sink::Sink;

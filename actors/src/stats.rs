@@ -169,8 +169,17 @@ pub const REQUEST_CLASSES: [&str; 6] = ["2xx", "3xx", "4xx", "5xx", "timeout", "
 
 /// The reasons of `retries_total`.
 pub const RETRY_REASONS: [&str; 11] = [
-    "status_408", "status_425", "status_429", "status_3xx", "status_5xx", "status_other", "connect",
-    "timeout", "disconnected", "unsendable", "other",
+    "status_408",
+    "status_425",
+    "status_429",
+    "status_3xx",
+    "status_5xx",
+    "status_other",
+    "connect",
+    "timeout",
+    "disconnected",
+    "unsendable",
+    "other",
 ];
 
 impl ArbiterStats {

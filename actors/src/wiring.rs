@@ -174,7 +174,11 @@ impl Wiring {
             senders,
             log: self.log.clone(),
         };
-        RouterSeed { intake: Intake { records, hungry, bell: Arc::clone(&self.bell) }, parts, context }
+        RouterSeed {
+            intake: Intake { records, hungry, bell: Arc::clone(&self.bell) },
+            parts,
+            context,
+        }
     }
 
     /// Starts the ConsumerActor on this arbiter, and its poll thread: records flow from here on.
@@ -209,11 +213,18 @@ impl Wiring {
         let name = format!("keyway-poll-{}", self.config.name);
         let mut thread = Ok(());
         let address = ConsumerActor::create(|context| {
-            let neighbours = Neighbours { consumer: context.address(), offsets, routers: self.links };
+            let neighbours =
+                Neighbours { consumer: context.address(), offsets, routers: self.links };
             let spawned = std::thread::Builder::new().name(name.clone()).spawn(move || {
                 let _open = open;
                 let poller = Poller::new(
-                    consumer, self.bell, self.orders, self.room, lanes, neighbours, self.stats,
+                    consumer,
+                    self.bell,
+                    self.orders,
+                    self.room,
+                    lanes,
+                    neighbours,
+                    self.stats,
                     self.log,
                 );
                 poller::run(poller, subscription);

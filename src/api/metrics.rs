@@ -18,9 +18,12 @@ use super::family::{Families, Label, counter, float, gauge, histogram};
 /// The content type of [`exposition`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Counters of a pipeline. Records add up at every scrape: received = delivered + dead_lettered +
-/// dropped + returned + held.
-const COUNTERS: [(&str, &str, fn(&Status) -> u64); 8] = [
+/// A metric: its name, its help, and where its value is found.
+type Figure<From, Value> = (&'static str, &'static str, fn(&From) -> Value);
+
+/// Counters of a pipeline. Records add up at every scrape: received = delivered + dead-lettered
+/// + dropped + returned + held.
+const COUNTERS: [Figure<Status, u64>; 8] = [
     ("records_received_total", "Records taken in to be delivered.", |it| it.totals.received),
     ("records_delivered_total", "Records that the receiver has accepted.", |it| {
         it.totals.delivered
@@ -59,7 +62,7 @@ const COUNTERS: [(&str, &str, fn(&Status) -> u64); 8] = [
 ];
 
 /// Gauges of a pipeline.
-const GAUGES: [(&str, &str, fn(&Status) -> u64); 11] = [
+const GAUGES: [Figure<Status, u64>; 11] = [
     (
         "joined",
         "1 while the pipeline is a member of its group, or has the partitions it was set to.",
@@ -99,7 +102,7 @@ const GAUGES: [(&str, &str, fn(&Status) -> u64); 11] = [
 ];
 
 /// Gauges of a partition, as of the last commit interval.
-const OF_PARTITIONS: [(&str, &str, fn(&PartitionStatus) -> Option<f64>); 4] = [
+const OF_PARTITIONS: [Figure<PartitionStatus, Option<f64>>; 4] = [
     ("committed_offset", "The offset that the broker acknowledged last.", |it| {
         it.committed.map(offset)
     }),
@@ -252,8 +255,7 @@ fn of_partitions(families: &mut Families, statuses: &[Status]) {
         };
         vec![held(Rest::Buffer), held(Rest::Span)]
     });
-    let help = "1 while the partition takes in nothing, by why.";
-    families.gauges("partition_held", help, held);
+    families.gauges("partition_held", "1 while the partition takes in nothing, by why.", held);
 }
 
 /// The samples of all partitions.

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use keyway_actors::stats::PartitionStatus;
 use keyway_actors::{Handle, State, Status};
 use slog::{Logger, info};
 use tokio::time::{MissedTickBehavior, interval_at};
@@ -35,7 +36,7 @@ pub fn last(pipelines: &[Handle], log: &Logger) {
 
 fn say(status: &Status, rate: u64, log: &Logger) {
     let totals = &status.totals;
-    let lag: u64 = status.partitions.iter().filter_map(|it| it.lag()).sum();
+    let lag: u64 = status.partitions.iter().filter_map(PartitionStatus::lag).sum();
     let retries: u64 = totals.retries.iter().sum();
     info!(log, "counts";
         "pipeline" => &status.name,

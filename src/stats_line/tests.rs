@@ -1,6 +1,6 @@
 //! The lines, of pipelines that run on librdkafka's mock cluster.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use keyway_actors::sink::sink_fn;
@@ -24,8 +24,7 @@ struct Words(String);
 
 impl Serializer for Words {
     fn emit_arguments(&mut self, key: Key, value: &fmt::Arguments<'_>) -> slog::Result {
-        self.0 += &format!(" {key}={value}");
-        Ok(())
+        write!(self.0, " {key}={value}").map_err(|_| slog::Error::Other)
     }
 }
 

@@ -111,7 +111,11 @@ fn records_between_markers_are_not_sent_again_after_a_restart() {
     });
     let mut sent = Vec::new();
     for _ in 0..5 {
-        sent.extend(stage.kafka.produce_in_transaction(&stage.topic, super::stage::distinct(10), true));
+        sent.extend(stage.kafka.produce_in_transaction(
+            &stage.topic,
+            super::stage::distinct(10),
+            true,
+        ));
         drop(stage.kafka.produce_in_transaction(&stage.topic, super::stage::distinct(3), false));
     }
     let start = || stage.keyway().kafka("isolation.level", "read_committed").start();

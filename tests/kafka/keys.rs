@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::stage::Stage;
 use crate::support::script::{fail_keys, slow};
-use crate::support::{Lanes, Endpoint, zipf};
+use crate::support::{Endpoint, Lanes, zipf};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 

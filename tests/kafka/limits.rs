@@ -42,7 +42,8 @@ fn as_many_requests_at_once_as_there_are_senders_and_never_more() {
 fn half_of_all_records_fail_and_a_small_buffer_is_enough() {
     let stage = Stage::new("half-fail", 4);
     stage.endpoint.script(|request| {
-        let odd = request.key.as_deref().is_some_and(|key| key.ends_with(['1', '3', '5', '7', '9']));
+        let odd =
+            request.key.as_deref().is_some_and(|key| key.ends_with(['1', '3', '5', '7', '9']));
         Reply::status(if odd && request.seen < 1 { 503 } else { 200 })
     });
     let sent = stage.produce(distinct(4_000));

@@ -19,9 +19,9 @@ fn a_broker_killed_and_restarted_under_load_costs_nothing() {
         kafka.restart();
         println!("restart {:?}", t.elapsed());
     }
-        let t = std::time::Instant::now();
+    let t = std::time::Instant::now();
     stage.wait_for_more(150);
-        println!("more {:?}", t.elapsed());
+    println!("more {:?}", t.elapsed());
     let sent = load.stop();
     let verdict = stage.finish(&sent);
     keyway.stop();

@@ -12,10 +12,7 @@ fn secured() -> &'static Kafka {
 }
 
 fn run(stage: &Stage<'_>, access: &Access) -> Keyway {
-    Keyway::run_with(access)
-        .topic(&stage.topic)
-        .group(&stage.group)
-        .url(&stage.endpoint.url())
+    Keyway::run_with(access).topic(&stage.topic).group(&stage.group).url(&stage.endpoint.url())
 }
 
 fn delivers(listener: Listener) {

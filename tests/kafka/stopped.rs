@@ -1,7 +1,6 @@
 //! A member is halted (SIGSTOP) for longer than its session, and goes on later: by then others have
 //! its partitions.
 
-
 use super::settled::{Cut, Settled, wait_until_covered};
 use super::stage::{Stage, faulty, wait_until_shared};
 use crate::support::Keyway;
@@ -9,8 +8,10 @@ use crate::support::Keyway;
 fn halted(name: &str, settings: impl Fn(Keyway) -> Keyway) {
     let stage = Stage::new(name, 6);
     stage.endpoint.script(faulty(5, 30, 0.03));
-    let load = stage.load(200, 60);
-    let start = || settings(stage.keyway()).start();
+    // More than can be delivered meanwhile: the member is halted with a queue.
+    let mut sent = stage.produce(crate::support::numbered(8_000, 60));
+    let load = stage.load(50, 60);
+    let start = || settings(stage.keyway().flag("--senders", 16)).start();
     let mut member = start();
     stage.wait_for_more(150);
     let covered = wait_until_covered(&stage);
@@ -29,7 +30,7 @@ fn halted(name: &str, settings: impl Fn(Keyway) -> Keyway) {
     wait_until_shared(&mut [&mut member, &mut other], 6);
     stage.wait_for_more(150);
     let after = Settled::read(&stage);
-    let sent = load.stop();
+    sent.extend(load.stop());
     let verdict = stage.finish(&sent);
     member.stop();
     other.stop();

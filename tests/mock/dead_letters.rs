@@ -25,7 +25,8 @@ fn a_refused_record_goes_to_the_dead_letter_topic_as_it_was() {
         .header("empty", "");
     bad.headers.push(("null".to_owned(), None));
     let kept = bad.headers.clone();
-    let records = vec![Record::new("good", "1"), bad, Record::new("bad", "2"), Record::tombstone("bad")];
+    let records =
+        vec![Record::new("good", "1"), bad, Record::new("bad", "2"), Record::tombstone("bad")];
     let sent = stage.produce(records);
     let mut keyway = stage.keyway().env("KEYWAY_DEAD_LETTER_TOPIC", &dead).start();
     let mut letters = stage.mock.wait_for_records(&dead, 3);
@@ -38,7 +39,10 @@ fn a_refused_record_goes_to_the_dead_letter_topic_as_it_was() {
 
     letters.sort_by_key(|letter| letter.header("keyway.dead-letter.offset"));
     let [first, second, third] = &letters[..] else { panic!("{letters:?}") };
-    assert_eq!((first.key.as_deref(), first.value.as_deref()), (Some(&b"bad"[..]), Some(&BINARY[..])));
+    assert_eq!(
+        (first.key.as_deref(), first.value.as_deref()),
+        (Some(&b"bad"[..]), Some(&BINARY[..]))
+    );
     assert_eq!(first.timestamp, Some(1_700_000_000_123));
     assert_eq!(first.headers[..kept.len()], kept[..], "its own headers come first, in their order");
     assert_eq!(second.value.as_deref(), Some(&b"2"[..]));
@@ -73,14 +77,18 @@ fn attempts_used_up_end_in_a_dead_letter() {
         script::always(Reply::status(503)),
         script::fail_times(2, 503),
     ));
-    let sent = stage.produce((0..30).map(|n| {
-        Record::new(if n % 10 == 3 { "bad".to_owned() } else { format!("k{n}") }, format!("{n}"))
-    }).collect());
-    let mut keyway = stage
-        .keyway()
-        .env("KEYWAY_MAX_ATTEMPTS", 3)
-        .env("KEYWAY_DEAD_LETTER_TOPIC", &dead)
-        .start();
+    let sent = stage.produce(
+        (0..30)
+            .map(|n| {
+                Record::new(
+                    if n % 10 == 3 { "bad".to_owned() } else { format!("k{n}") },
+                    format!("{n}"),
+                )
+            })
+            .collect(),
+    );
+    let mut keyway =
+        stage.keyway().env("KEYWAY_MAX_ATTEMPTS", 3).env("KEYWAY_DEAD_LETTER_TOPIC", &dead).start();
     let letters = stage.mock.wait_for_records(&dead, 3);
     stage.wait_all_committed();
     keyway.stop();
@@ -103,11 +111,8 @@ fn an_endpoint_that_cannot_be_reached_is_named_in_the_letter() {
     let dead = stage.mock.topic("dead", 1);
     stage.endpoint.down();
     stage.produce(vec![Record::new("k", "v")]);
-    let mut keyway = stage
-        .keyway()
-        .env("KEYWAY_MAX_ATTEMPTS", 2)
-        .env("KEYWAY_DEAD_LETTER_TOPIC", &dead)
-        .start();
+    let mut keyway =
+        stage.keyway().env("KEYWAY_MAX_ATTEMPTS", 2).env("KEYWAY_DEAD_LETTER_TOPIC", &dead).start();
     let letters = stage.mock.wait_for_records(&dead, 1);
     keyway.stop();
     assert_eq!(letters[0].header("keyway.dead-letter.status"), None, "nobody answered");
@@ -122,7 +127,9 @@ fn while_the_dead_letters_cannot_be_written_the_record_is_held_and_not_lost() {
     let dead = graveyard.topic("dead", 1);
     graveyard.down();
     let sent = stage.produce(
-        (0..40).map(|n| Record::new(if n == 7 { "bad".to_owned() } else { format!("k{n}") }, "x")).collect(),
+        (0..40)
+            .map(|n| Record::new(if n == 7 { "bad".to_owned() } else { format!("k{n}") }, "x"))
+            .collect(),
     );
     let dead_letter = format!(
         "[[pipeline]]\n[pipeline.dead_letter]\ntopic = \"{dead}\"\n\

@@ -28,14 +28,11 @@ impl Most {
 fn lag(records: Vec<Record>, budget: (&str, &str), full: impl Fn(&Metrics) -> bool) -> Most {
     const SENDERS: usize = 40;
     let gate = Gate::closed();
-    let endpoint = Endpoint::builder()
-        .hashes_only()
-        .script(script::always(Reply::ok().behind(&gate)))
-        .start();
+    let endpoint =
+        Endpoint::builder().hashes_only().script(script::always(Reply::ok().behind(&gate))).start();
     let stage = Stage::with(4, endpoint);
     let sent = stage.produce(records);
-    let mut keyway =
-        stage.keyway().flag("--senders", SENDERS).env(budget.0, budget.1).start();
+    let mut keyway = stage.keyway().flag("--senders", SENDERS).env(budget.0, budget.1).start();
     stage.endpoint.wait_until("all senders", |ledger| ledger.in_flight() == SENDERS);
     let mut most = Most::default();
     most.note(&keyway.wait_for_metrics("the buffer to be full", full));
@@ -89,7 +86,8 @@ fn a_hot_key_does_not_fill_the_buffer_of_the_others() {
         script::ok(),
     ));
     let hot = stage.produce((0..900).map(|_| Record::new("hot", "x").to(0)).collect());
-    let cold = stage.produce((0..300).map(|n| Record::new(format!("k{n}"), "x").to(1 + n % 3)).collect());
+    let cold =
+        stage.produce((0..300).map(|n| Record::new(format!("k{n}"), "x").to(1 + n % 3)).collect());
     let mut keyway = stage.keyway().env("KEYWAY_BUFFER_RECORDS", 200).start();
     stage.endpoint.wait_for_all(&cold);
     gate.open();

@@ -49,10 +49,8 @@ fn keys_stay_in_order_through_every_kind_of_failure() {
 
 #[test]
 fn a_partition_stays_in_order_as_a_whole_with_ordering_partition() {
-    let endpoint = Endpoint::builder()
-        .lanes(Lanes::Partition)
-        .script(script::fail_share(3, 0.2, 503))
-        .start();
+    let endpoint =
+        Endpoint::builder().lanes(Lanes::Partition).script(script::fail_share(3, 0.2, 503)).start();
     let stage = Stage::with(3, endpoint);
     let sent = stage.produce(numbered(300, 50));
     let mut keyway = stage.keyway().flag("--ordering", "partition").start();

@@ -37,9 +37,8 @@ fn brokers_that_go_down_and_come_back_under_load_cost_no_record() {
         .script(script::slow(Duration::from_millis(1), Duration::from_millis(20), 2, script::ok()))
         .start();
     let stage = Stage::with(4, endpoint);
-    let load = stage.mock.load(&stage.topic, 300, |n| {
-        Record::new(format!("k{}", n % 80), format!("{n}"))
-    });
+    let load =
+        stage.mock.load(&stage.topic, 300, |n| Record::new(format!("k{}", n % 80), format!("{n}")));
     let mut keyway = stage.keyway().start();
     for outage in 1..=2 {
         let before = stage.endpoint.look(Ledger::delivered);

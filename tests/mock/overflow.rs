@@ -49,11 +49,12 @@ fn hold_takes_in_no_more_than_the_metadata_can_tell_of() {
     });
     // All that it has taken in and can be delivered is, and is committed as settled, in the room
     // that there is.
-    let committed = stage.mock.wait_for_commit(&stage.group, &stage.topic, "the free ones", |found| {
-        let settled = Settled::of(&stage.topic, found);
-        let delivered = stage.endpoint.look(Ledger::delivered);
-        delivered > 100 && settled.above() == delivered && settled.longest_span() > 300
-    });
+    let committed =
+        stage.mock.wait_for_commit(&stage.group, &stage.topic, "the free ones", |found| {
+            let settled = Settled::of(&stage.topic, found);
+            let delivered = stage.endpoint.look(Ledger::delivered);
+            delivered > 100 && settled.above() == delivered && settled.longest_span() > 300
+        });
     assert!(committed[0].metadata.len() <= LIMIT, "{committed:?}");
     let asked = stage.endpoint.look(|ledger| {
         sent.iter().filter(|one| ledger.attempts(&one.id) > 0).map(|one| one.id.offset).max()

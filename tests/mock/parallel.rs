@@ -13,8 +13,7 @@ fn wait_in_flight(endpoint: &Endpoint, count: usize) {
 #[test]
 fn the_pool_is_used_in_full_and_never_beyond() {
     let gate = Gate::closed();
-    let endpoint =
-        Endpoint::builder().script(script::always(Reply::ok().behind(&gate))).start();
+    let endpoint = Endpoint::builder().script(script::always(Reply::ok().behind(&gate))).start();
     let stage = Stage::with(4, endpoint);
     let sent = stage.produce(numbered(2_000, 2_000));
     let mut keyway = stage.keyway().flag("--senders", 100).flag("--arbiters", 3).start();
@@ -39,8 +38,7 @@ fn the_pool_is_used_in_full_and_never_beyond() {
 #[test]
 fn null_keys_wait_for_nobody() {
     let gate = Gate::closed();
-    let endpoint =
-        Endpoint::builder().script(script::always(Reply::ok().behind(&gate))).start();
+    let endpoint = Endpoint::builder().script(script::always(Reply::ok().behind(&gate))).start();
     let stage = Stage::with(1, endpoint);
     let sent = stage.produce((0..8).map(|n| Record::keyless(format!("{n}")).to(0)).collect());
     let mut keyway = stage.keyway().start();
@@ -118,7 +116,8 @@ fn a_stalled_partition_does_not_stop_the_intake_of_another() {
         let labels = [("partition", "0"), ("reason", "buffer")];
         metrics.sum("keyway_partition_held", &labels) == 1.0
     });
-    let flowing = stage.produce((0..3_000).map(|n| Record::new(format!("{n}"), "x").to(1)).collect());
+    let flowing =
+        stage.produce((0..3_000).map(|n| Record::new(format!("{n}"), "x").to(1)).collect());
     stage.endpoint.wait_for_all(&flowing);
     let metrics = keyway.metrics();
     assert!(metrics.sum("keyway_held_records", &[]) <= 400.0, "{metrics:?}");

@@ -25,9 +25,9 @@ fn members_come_and_go_and_nothing_is_sent_again() {
         ))
         .start();
     let stage = Stage::with(6, endpoint);
-    let load = stage.mock.load(&stage.topic, 400, |n| {
-        Record::new(format!("k{}", n % 150), format!("{n}"))
-    });
+    let load = stage
+        .mock
+        .load(&stage.topic, 400, |n| Record::new(format!("k{}", n % 150), format!("{n}")));
     let mut first = stage.keyway().start();
     partitions(&mut first, 6.0);
     for _ in 0..2 {

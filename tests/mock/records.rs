@@ -22,7 +22,8 @@ fn every_byte_passes_in_keys_values_and_headers() {
 
 #[test]
 fn keys_that_could_be_taken_for_another_encoding_stay_what_they_are() {
-    let keys = ["base64:/wA=", "base64:", "%41", "a%", "a+b", " ", "\t", "null", "ключ", "sha256:00"];
+    let keys =
+        ["base64:/wA=", "base64:", "%41", "a%", "a+b", " ", "\t", "null", "ключ", "sha256:00"];
     let stage = Stage::new(1);
     let sent = stage.produce(keys.iter().map(|key| Record::new(*key, "x")).collect());
     let mut keyway = stage.keyway().start();

@@ -41,7 +41,11 @@ fn after_a_kill_only_what_was_not_committed_as_settled_is_sent_again() {
     // Exactly what was delivered and in no commit.
     let expected = delivered.into_iter().filter(|id| !after.has(id));
     let found: Vec<Id> = again.into_iter().map(|one| one.id).collect();
-    assert_eq!(found, { let mut all: Vec<Id> = expected.collect(); all.sort(); all });
+    assert_eq!(found, {
+        let mut all: Vec<Id> = expected.collect();
+        all.sort();
+        all
+    });
 }
 
 #[test]
@@ -91,9 +95,9 @@ fn a_clean_stop_in_the_middle_sends_nothing_again() {
         keyway.stop();
         stage.endpoint.incident("stopped");
         let settled = Settled::of(&stage.topic, &stage.committed());
-        let delivered = stage.endpoint.look(|ledger| {
-            sent.iter().filter(|one| ledger.has_delivered(&one.id)).count()
-        });
+        let delivered = stage
+            .endpoint
+            .look(|ledger| sent.iter().filter(|one| ledger.has_delivered(&one.id)).count());
         let committed = sent.iter().filter(|one| settled.has(&one.id)).count();
         assert_eq!(committed, delivered, "a stop commits what was delivered, and nothing else");
     }
@@ -146,9 +150,8 @@ fn reset_error_without_a_commit_ends_the_process_with_the_reason() {
 
 #[test]
 fn metadata_of_another_program_is_ignored_and_said() {
-    for (number, foreign) in ["not base64 at all!", "AQ==", "leader=node-7;v=2", "/////w=="]
-        .into_iter()
-        .enumerate()
+    for (number, foreign) in
+        ["not base64 at all!", "AQ==", "leader=node-7;v=2", "/////w=="].into_iter().enumerate()
     {
         let stage = Stage::new(1);
         let sent = stage.produce(numbered(10, 10));

@@ -104,7 +104,8 @@ pub fn bitset(bits: &str) -> String {
 
 #[test]
 fn metadata_is_read_as_its_description_says() {
-    let read = |bytes: &[u8]| above(100, &BASE64_STANDARD.encode(bytes)).into_iter().collect::<Vec<_>>();
+    let read =
+        |bytes: &[u8]| above(100, &BASE64_STANDARD.encode(bytes)).into_iter().collect::<Vec<_>>();
     let both = vec![103, 105];
     assert_eq!(both, read(&[0x6c, 0, 6, 0x28, 0]));
     assert_eq!(both, read(&[0x6e, 0, 3, 0, 1, 0, 1, 0, 1]));

@@ -15,7 +15,8 @@ fn an_empty_topic_is_waited_on_and_left_cleanly() {
     assert_eq!(metrics.sum("keyway_records_received_total", &[]), 0.0);
     assert_eq!(keyway.get("/livez").map(|(status, _)| status), Some(200));
     keyway.stop();
-    let troubles: Vec<_> = keyway.log().into_iter().filter(|line| line["level"] != "info").collect();
+    let troubles: Vec<_> =
+        keyway.log().into_iter().filter(|line| line["level"] != "info").collect();
     assert!(troubles.is_empty(), "{troubles:?}");
     assert_eq!(stage.endpoint.look(Ledger::connections), 0);
 }
@@ -126,9 +127,9 @@ fn pipelines_of_one_file_run_side_by_side_with_consumers_of_their_own() {
         pipeline("broken", &stage.topic, &groups[2], "/broken"),
     ]
     .concat();
-    stage.endpoint.script(|request| {
-        Reply::status(if request.path == "/broken" { 503 } else { 200 })
-    });
+    stage
+        .endpoint
+        .script(|request| Reply::status(if request.path == "/broken" { 503 } else { 200 }));
     let mut sent = stage.produce(numbered(100, 20));
     sent.extend(stage.mock.produce(&bills, numbered(100, 20)));
     let mut keyway = quick(Keyway::run(&stage.mock)).config(&file).start();
@@ -165,12 +166,12 @@ fn one_pipeline_that_fails_takes_the_process_down_and_the_others_with_it_in_orde
         groups[1],
         stage.endpoint.url_of("/picky"),
     );
-    stage.endpoint.script(|request| Reply::status(if request.path == "/picky" { 404 } else { 200 }));
+    stage
+        .endpoint
+        .script(|request| Reply::status(if request.path == "/picky" { 404 } else { 200 }));
     let sent = stage.produce(numbered(50, 10));
-    let mut keyway = quick(Keyway::run(&stage.mock))
-        .env("KEYWAY_COMMIT_INTERVAL", "1h")
-        .config(&file)
-        .start();
+    let mut keyway =
+        quick(Keyway::run(&stage.mock)).env("KEYWAY_COMMIT_INTERVAL", "1h").config(&file).start();
     stage.endpoint.wait_for_all(&sent);
     stage.mock.produce(&picky, vec![Record::new("k", "x")]);
     assert_eq!(keyway.wait_exit(), 1);

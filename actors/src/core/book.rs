@@ -102,12 +102,7 @@ impl Book {
     /// broker's `offset.metadata.max.bytes`).
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self {
-            pages: BTreeMap::new(),
-            limit,
-            under_way: None,
-            commits: 0,
-        }
+        Self { pages: BTreeMap::new(), limit, under_way: None, commits: 0 }
     }
 
     /// Opens an epoch. False, and nothing changes, if it is open already: epochs are not used twice.
@@ -119,11 +114,7 @@ impl Book {
             Start::At { base, .. } => Some(base),
             Start::Unknown => None,
         };
-        slot.insert(Page {
-            ledger: Ledger::new(start),
-            committed,
-            uncovered: 0,
-        });
+        slot.insert(Page { ledger: Ledger::new(start), committed, uncovered: 0 });
         true
     }
 
@@ -141,9 +132,7 @@ impl Book {
 
     /// Enters an offset that Kafka delivered, as [`Ledger::take`]. None if the epoch is not open.
     pub fn take(&mut self, epoch: Epoch, offset: Offset) -> Option<Taken> {
-        self.pages
-            .get_mut(&epoch)
-            .map(|page| page.ledger.take(offset))
+        self.pages.get_mut(&epoch).map(|page| page.ledger.take(offset))
     }
 
     /// Enters offsets of one epoch in the order Kafka delivered them, and says of each what becomes
@@ -171,26 +160,19 @@ impl Book {
     /// Enters that the log was read up to `offset`, as [`Ledger::skip_to`]. False if the epoch is
     /// not open.
     pub fn skip_to(&mut self, epoch: Epoch, offset: Offset) -> bool {
-        self.pages
-            .get_mut(&epoch)
-            .map(|page| page.ledger.skip_to(offset))
-            .is_some()
+        self.pages.get_mut(&epoch).map(|page| page.ledger.skip_to(offset)).is_some()
     }
 
     /// Enters that the log ends at `end`, as [`Ledger::forget_from`], and answers how many settled
     /// offsets were forgotten for it.
     pub fn forget_from(&mut self, epoch: Epoch, end: Offset) -> u64 {
-        self.pages
-            .get_mut(&epoch)
-            .map_or(0, |page| page.ledger.forget_from(end))
+        self.pages.get_mut(&epoch).map_or(0, |page| page.ledger.forget_from(end))
     }
 
     /// Enters that the outcome of a record is final. False if the epoch is not open (it is of an
     /// older stay) or the offset is not pending there.
     pub fn settle(&mut self, epoch: Epoch, offset: Offset) -> bool {
-        self.pages
-            .get_mut(&epoch)
-            .is_some_and(|page| page.ledger.settle(offset))
+        self.pages.get_mut(&epoch).is_some_and(|page| page.ledger.settle(offset))
     }
 
     /// Enters final outcomes of one epoch; answers how many of the offsets were not pending there,
@@ -198,10 +180,7 @@ impl Book {
     pub fn settle_run(&mut self, epoch: Epoch, offsets: impl IntoIterator<Item = Offset>) -> usize {
         let mut page = self.pages.get_mut(&epoch);
         let mut settle = |offset| page.as_mut().is_some_and(|page| page.ledger.settle(offset));
-        offsets
-            .into_iter()
-            .filter(|&offset| !settle(offset))
-            .count()
+        offsets.into_iter().filter(|&offset| !settle(offset)).count()
     }
 
     /// Begins a commit of every epoch that has something to commit.
@@ -219,18 +198,13 @@ impl Book {
         let mut epochs = epochs.to_vec();
         epochs.sort_unstable();
         epochs.dedup();
-        let snapshots: Vec<_> = epochs
-            .into_iter()
-            .filter_map(|epoch| Some((epoch, self.snapshot(epoch)?)))
-            .collect();
+        let snapshots: Vec<_> =
+            epochs.into_iter().filter_map(|epoch| Some((epoch, self.snapshot(epoch)?))).collect();
         if snapshots.is_empty() {
             return Begun::Clean;
         }
         self.commits += 1;
-        let commit = Commit {
-            id: CommitId(self.commits),
-            snapshots,
-        };
+        let commit = Commit { id: CommitId(self.commits), snapshots };
         self.under_way = Some(UnderWay::new(&commit));
         Begun::Commit(commit)
     }
@@ -254,10 +228,7 @@ impl Book {
             return false;
         };
         for (epoch, result) in results {
-            let Ok(place) = commit
-                .snapshots
-                .binary_search_by_key(&epoch, |sent| sent.epoch)
-            else {
+            let Ok(place) = commit.snapshots.binary_search_by_key(&epoch, |sent| sent.epoch) else {
                 continue;
             };
             if let (Ok(()), Some(page)) = (result, self.pages.get_mut(&epoch)) {
@@ -280,19 +251,13 @@ impl Book {
 
     /// How every partition stands, in ascending order of epochs.
     pub fn standings(&self) -> impl Iterator<Item = (Epoch, Standing)> {
-        self.pages
-            .iter()
-            .map(|(&epoch, page)| (epoch, page.standing()))
+        self.pages.iter().map(|(&epoch, page)| (epoch, page.standing()))
     }
 
     /// What there is to commit for an epoch; none if it is not open or clean.
     fn snapshot(&self, epoch: Epoch) -> Option<Snapshot> {
         let ledger = &self.pages.get(&epoch)?.ledger;
-        if ledger.is_dirty() {
-            ledger.snapshot(self.limit)
-        } else {
-            None
-        }
+        if ledger.is_dirty() { ledger.snapshot(self.limit) } else { None }
     }
 }
 
@@ -324,9 +289,6 @@ impl UnderWay {
             uncovered: snapshot.uncovered,
             version: snapshot.version,
         };
-        Self {
-            id: commit.id,
-            snapshots: commit.snapshots.iter().map(sent).collect(),
-        }
+        Self { id: commit.id, snapshots: commit.snapshots.iter().map(sent).collect() }
     }
 }

@@ -80,30 +80,15 @@ pub struct Encoded {
 /// number of tries, and may fall short of it by a per cent or so.
 #[must_use]
 pub fn encode(base: Offset, settled: &[Range<Offset>], limit: usize) -> Encoded {
-    debug_assert!(
-        settled.first().is_none_or(|first| first.start > base),
-        "the base is unsettled"
-    );
-    debug_assert!(
-        settled.windows(2).all(|pair| pair[0].end < pair[1].start),
-        "apart, in order"
-    );
-    debug_assert!(
-        settled.iter().all(|range| range.start < range.end),
-        "no range is empty"
-    );
+    debug_assert!(settled.first().is_none_or(|first| first.start > base), "the base is unsettled");
+    debug_assert!(settled.windows(2).all(|pair| pair[0].end < pair[1].start), "apart, in order");
+    debug_assert!(settled.iter().all(|range| range.start < range.end), "no range is empty");
     let chosen = choose::smallest(&Span::new(base, settled), payload_room(limit));
     let Some(chosen) = chosen else {
-        return Encoded {
-            metadata: String::new(),
-            covered: base,
-        };
+        return Encoded { metadata: String::new(), covered: base };
     };
     let bytes = [&[chosen.magic], chosen.payload.as_slice()].concat();
-    Encoded {
-        metadata: BASE64.encode(bytes),
-        covered: chosen.end,
-    }
+    Encoded { metadata: BASE64.encode(bytes), covered: chosen.end }
 }
 
 /// Reads the metadata that was committed with `base`: the settled ranges above it, sorted, disjoint
@@ -117,16 +102,12 @@ pub fn decode(base: Offset, metadata: &str) -> Result<Vec<Range<Offset>>, Decode
         return Ok(Vec::new());
     }
     if metadata.len() > MAX_METADATA_CHARS {
-        return Err(DecodeError::TooLong {
-            chars: metadata.len(),
-        });
+        return Err(DecodeError::TooLong { chars: metadata.len() });
     }
     if metadata.ends_with('=') && !metadata.len().is_multiple_of(4) {
         return Err(DecodeError::NotBase64); // Padding left out in part: the string was cut.
     }
-    let bytes = BASE64
-        .decode(metadata)
-        .map_err(|_| DecodeError::NotBase64)?;
+    let bytes = BASE64.decode(metadata).map_err(|_| DecodeError::NotBase64)?;
     let (&magic, payload) = bytes.split_first().ok_or(DecodeError::NotBase64)?;
     read::settled(base, magic, payload)
 }
@@ -136,10 +117,7 @@ pub fn decode(base: Offset, metadata: &str) -> Result<Vec<Range<Offset>>, Decode
 /// base alone, which takes no characters.
 #[must_use]
 pub fn guaranteed_span(limit: usize) -> u64 {
-    layout::Layout::BITS
-        .iter()
-        .map(|bits| bits.most_bits(payload_room(limit)))
-        .fold(1, u64::max)
+    layout::Layout::BITS.iter().map(|bits| bits.most_bits(payload_room(limit))).fold(1, u64::max)
 }
 
 /// The largest number of unsettled offsets from the base (counted too) to the highest settled one

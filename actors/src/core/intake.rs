@@ -143,7 +143,8 @@ impl Intake {
 
     /// How many more consecutive offsets fit for sure.
     fn span_room(&self, unsettled: u64, position: Position) -> u64 {
-        let (Some(limit), Some(base), Some(next)) = (self.span, position.base, position.next) else {
+        let (Some(limit), Some(base), Some(next)) = (self.span, position.base, position.next)
+        else {
             return u64::MAX;
         };
         let by_span = limit.span.saturating_sub(distance(base, next));
@@ -260,9 +261,15 @@ mod tests {
 
     #[test]
     fn bytes_bound_the_intake_by_the_average_record() {
-        let admit = |average| LIMITS.admit(1, used(0, 90_000), used(0, 90_000), Position::default(), average);
+        let admit = |average| {
+            LIMITS.admit(1, used(0, 90_000), used(0, 90_000), Position::default(), average)
+        };
         assert_eq!(admit(1_000), Admission::Take(10));
-        assert_eq!(admit(1_000_000), Admission::Take(1), "a record larger than the room goes alone");
+        assert_eq!(
+            admit(1_000_000),
+            Admission::Take(1),
+            "a record larger than the room goes alone"
+        );
     }
 
     #[test]
@@ -273,9 +280,13 @@ mod tests {
             let before = held.clone();
             for i in 0..49 {
                 let total = held.iter().sum();
-                if let Admission::Take(n) =
-                    LIMITS.admit(50, used(total, total), used(held[i], held[i]), Position::default(), 1)
-                {
+                if let Admission::Take(n) = LIMITS.admit(
+                    50,
+                    used(total, total),
+                    used(held[i], held[i]),
+                    Position::default(),
+                    1,
+                ) {
                     held[i] += n.min(3);
                 }
             }
@@ -294,7 +305,13 @@ mod tests {
     fn the_span_holds_back_only_what_might_not_fit() {
         let limits = Intake { span: Some(SpanLimit { span: 100, unsettled: 10 }), ..LIMITS };
         let at = |next, unsettled| {
-            limits.admit(1, used(unsettled, 0), used(unsettled, 0), Position { base: Some(0), next: Some(next) }, 1)
+            limits.admit(
+                1,
+                used(unsettled, 0),
+                used(unsettled, 0),
+                Position { base: Some(0), next: Some(next) },
+                1,
+            )
         };
         assert_eq!(at(95, 50), Admission::Take(5));
         assert_eq!(at(100, 50), Admission::Rest(Rest::Span));

@@ -84,13 +84,7 @@ impl Ledger {
             Start::At { base, settled } => (Some(base), settled.into()),
             Start::Unknown => (None, VecDeque::new()),
         };
-        Self {
-            next,
-            resumed,
-            pending: Pending::default(),
-            version: 0,
-            acknowledged: 0,
-        }
+        Self { next, resumed, pending: Pending::default(), version: 0, acknowledged: 0 }
     }
 
     /// Enters an offset that Kafka delivered. Those between it and the one before were not in the
@@ -198,17 +192,9 @@ impl Ledger {
         let offset = self.base()?;
         let settled = self.settled_above_base();
         let codec::Encoded { metadata, covered } = codec::encode(offset, &settled, limit);
-        let uncovered = settled
-            .iter()
-            .map(|range| length(&(range.start.max(covered)..range.end)))
-            .sum();
-        Some(Snapshot {
-            offset,
-            metadata,
-            covered,
-            uncovered,
-            version: self.version,
-        })
+        let uncovered =
+            settled.iter().map(|range| length(&(range.start.max(covered)..range.end))).sum();
+        Some(Snapshot { offset, metadata, covered, uncovered, version: self.version })
     }
 
     /// Enters that the broker acknowledged the snapshot of this version.
@@ -251,14 +237,8 @@ impl Ledger {
 
     /// Whether an earlier stay settled `offset`, the one just passed. Drops what lies behind it.
     fn is_resumed(&mut self, offset: Offset) -> bool {
-        while self
-            .resumed
-            .pop_front_if(|range| range.end <= offset)
-            .is_some()
-        {}
-        self.resumed
-            .front()
-            .is_some_and(|range| range.contains(&offset))
+        while self.resumed.pop_front_if(|range| range.end <= offset).is_some() {}
+        self.resumed.front().is_some_and(|range| range.contains(&offset))
     }
 }
 

@@ -163,7 +163,8 @@ mod tests {
     #[test]
     fn a_refused_value_is_not_shown() {
         let mut client = consumer(&config(&[]));
-        let Err(error) = client.set("max.poll.interval.ms", "hunter2").create_native_config() else {
+        let Err(error) = client.set("max.poll.interval.ms", "hunter2").create_native_config()
+        else {
             panic!("librdkafka takes any value");
         };
         let refusal = refusal(&error);

@@ -63,7 +63,8 @@ mod tests {
     #[test]
     fn the_same_key_in_two_partitions_is_two_lanes() {
         let names = LaneNames::new(Ordering::Key);
-        let lane = |topic, partition| names.lane(names.of_partition(topic, partition), Some(b"k"), 0);
+        let lane =
+            |topic, partition| names.lane(names.of_partition(topic, partition), Some(b"k"), 0);
         assert_ne!(lane("t", 0), lane("t", 1));
         assert_ne!(lane("t", 0), lane("u", 0));
     }

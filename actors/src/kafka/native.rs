@@ -83,9 +83,8 @@ impl<'a> MessageView<'a> {
             }
             // SAFETY: the name is a nul-terminated string, the value `size` bytes or null; both
             // belong to the message and live as long.
-            let header = unsafe {
-                (std::ffi::CStr::from_ptr::<'a>(name).to_bytes(), bytes(value, size))
-            };
+            let header =
+                unsafe { (std::ffi::CStr::from_ptr::<'a>(name).to_bytes(), bytes(value, size)) };
             headers.push(header);
         }
     }
@@ -232,8 +231,7 @@ pub(crate) fn commit(
         if queue.is_null() {
             return Err(RDKafkaErrorCode::UnknownGroup);
         }
-        let sent =
-            sys::rd_kafka_commit_queue(client, offsets.ptr(), queue, None, ptr::null_mut());
+        let sent = sys::rd_kafka_commit_queue(client, offsets.ptr(), queue, None, ptr::null_mut());
         sys::rd_kafka_queue_destroy(queue);
         sent
     };

@@ -85,7 +85,8 @@ impl Partition {
             }
             Start::Unknown => Cursor::default(),
         };
-        let stay = Stay { assignment, cursor, lanes, stash: VecDeque::new(), average: 1024, fresh: true };
+        let stay =
+            Stay { assignment, cursor, lanes, stash: VecDeque::new(), average: 1024, fresh: true };
         Self { draining: false, queue, stay }
     }
 
@@ -133,7 +134,11 @@ impl Stay {
         if !self.stash.is_empty() {
             // What is stashed has its share of the buffer already; asking for room again could wait
             // for itself.
-            return if self.first_spans() { Admission::Take(1) } else { Admission::Rest(Rest::Span) };
+            return if self.first_spans() {
+                Admission::Take(1)
+            } else {
+                Admission::Rest(Rest::Span)
+            };
         }
         let room = self.assignment.room();
         room.intake.admit(

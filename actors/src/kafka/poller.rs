@@ -29,9 +29,9 @@ use super::trouble::{Trouble, Troubles};
 use crate::assignment::{Assignment, Room};
 use crate::config::PipelineConfig;
 use crate::consumer::ConsumerActor;
-use crate::core::{Epoch, Offset};
 use crate::core::intake::{Admission, Rest};
 use crate::core::ledger::Start;
+use crate::core::{Epoch, Offset};
 use crate::error::PipelineError;
 use crate::message::{Closed, Command, CommitAnswered, CommitEntry, Opened, PollEnded};
 use crate::offsets::OffsetActor;
@@ -386,7 +386,6 @@ impl Poller {
         }
         self.stats.returned.add(dropped as u64);
     }
-
 }
 
 impl Drop for Poller {

@@ -90,7 +90,7 @@ async fn a_head_of_megabytes_is_refused() {
     client.set_read_timeout(Some(PATIENCE)).unwrap();
     let ended = actix_rt::task::spawn_blocking(move || {
         client.write_all(b"GET /livez HTTP/1.1\r\nX-A: ")?;
-        let piece = [b'a'; 1 << 16];
+        let piece = vec![b'a'; 1 << 16];
         (0..256).try_for_each(|_| client.write_all(&piece))?;
         client.write_all(b"\r\n\r\n")?;
         let mut answer = String::new();

@@ -7,6 +7,7 @@ mod pipelines;
 mod scrape;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::http::{Method, StatusCode, header};
@@ -18,7 +19,7 @@ use slog::{Discard, Logger, o};
 use super::{BindError, LIMITS, Limits, Server, Shown, bind};
 
 /// How long any wait may last before its test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A listener at work.
 struct Api {
@@ -34,7 +35,7 @@ impl Api {
 
     fn with(pipelines: Vec<Handle>, patience: Duration, limits: Limits) -> Self {
         let bound = bind(([127, 0, 0, 1], 0).into()).unwrap();
-        let shown = Shown { pipelines, lines_dropped: Default::default(), patience };
+        let shown = Shown { pipelines, lines_dropped: Arc::default(), patience };
         let address = bound.address();
         Self { address, server: bound.serve_with(shown, limits, &log()) }
     }

@@ -27,10 +27,7 @@ fn book() -> Book {
 }
 
 fn from(base: Offset) -> Start {
-    Start::At {
-        base,
-        settled: Vec::new(),
-    }
+    Start::At { base, settled: Vec::new() }
 }
 
 fn commit(begun: Begun) -> Commit {
@@ -43,11 +40,7 @@ fn commit(begun: Begun) -> Commit {
 /// What a commit says, without what only the ledger understands.
 fn said(commit: &Commit) -> Vec<(Epoch, Offset, Vec<Range<Offset>>)> {
     let said = |(epoch, snapshot): &(Epoch, Snapshot)| {
-        (
-            *epoch,
-            snapshot.offset,
-            codec::decode(snapshot.offset, &snapshot.metadata).unwrap(),
-        )
+        (*epoch, snapshot.offset, codec::decode(snapshot.offset, &snapshot.metadata).unwrap())
     };
     commit.snapshots.iter().map(said).collect()
 }
@@ -109,10 +102,7 @@ mod committing {
         let first = commit(book.begin_commit());
         assert_eq!(first.snapshots.len(), 3);
         assert!(book.answered(first.id, [(B, REFUSED), (A, OK)]));
-        assert_eq!(
-            said(&commit(book.begin_commit())),
-            [(B, 1, vec![]), (c, 7, vec![])]
-        );
+        assert_eq!(said(&commit(book.begin_commit())), [(B, 1, vec![]), (c, 7, vec![])]);
     }
 
     #[test]
@@ -136,10 +126,7 @@ mod committing {
         let second = commit(book.begin_commit());
         assert!(!book.answered(first.id, [(A, OK)]));
         assert!(!book.fail_commit(first.id));
-        assert_eq!(
-            (book.under_way(), book.standing(A).unwrap().dirty),
-            (Some(second.id), true)
-        );
+        assert_eq!((book.under_way(), book.standing(A).unwrap().dirty), (Some(second.id), true));
         assert!(book.answered(second.id, [(A, OK)]));
         assert!(!book.answered(second.id, [(A, OK)]));
     }
@@ -171,10 +158,7 @@ mod committing {
         assert!(book.open(A, from(0)) && book.take_run(A, 0..10, |_, _| ()));
         assert_eq!(book.settle_run(A, 5..8), 0);
         let sent = commit(book.begin_commit());
-        assert_eq!(
-            (said(&sent), book.standing(A).unwrap().uncovered),
-            (vec![(A, 0, vec![])], 0)
-        );
+        assert_eq!((said(&sent), book.standing(A).unwrap().uncovered), (vec![(A, 0, vec![])], 0));
         assert!(book.answered(sent.id, [(A, OK)]));
         assert_eq!(book.standing(A).unwrap().uncovered, 3);
     }
@@ -187,10 +171,7 @@ mod leaving {
     fn a_revoke_commits_what_is_revoked_and_nothing_else() {
         let mut book = book();
         assert!(book.settle(A, 0) && book.settle(B, 0));
-        assert_eq!(
-            said(&commit(book.begin_commit_of(&[B, B, Epoch(99)]))),
-            [(B, 1, vec![])]
-        );
+        assert_eq!(said(&commit(book.begin_commit_of(&[B, B, Epoch(99)]))), [(B, 1, vec![])]);
     }
 
     #[test]
@@ -213,10 +194,7 @@ mod leaving {
         assert_eq!(book.take(again, 0), Some(Taken::Deliver));
         assert!(!book.settle(A, 0));
         assert_eq!(book.settle_run(A, 0..10), 10);
-        assert_eq!(
-            (book.take(A, 10), book.take_run(A, 10..12, |_, _| ())),
-            (None, false)
-        );
+        assert_eq!((book.take(A, 10), book.take_run(A, 10..12, |_, _| ())), (None, false));
         assert_eq!((book.skip_to(A, 99), book.forget_from(A, 0)), (false, 0));
         assert_eq!(book.standing(again).unwrap().pending, 1);
         assert_eq!(book.begin_commit(), Begun::Clean);
@@ -248,14 +226,7 @@ fn a_run_ends_where_the_log_goes_backwards() {
     let mut seen = Vec::new();
     let each = |offset, taken| seen.push((offset, taken));
     assert!(book.take_run(A, [10, 12, 0, 13], each));
-    assert_eq!(
-        seen,
-        [
-            (10, Taken::Deliver),
-            (12, Taken::Deliver),
-            (0, Taken::Behind)
-        ]
-    );
+    assert_eq!(seen, [(10, Taken::Deliver), (12, Taken::Deliver), (0, Taken::Behind)]);
     assert_eq!(book.ledger(A).unwrap().next(), Some(13));
 }
 
@@ -279,12 +250,7 @@ struct Stay {
 impl Stay {
     fn state(&self) -> (Offset, Vec<Offset>) {
         let base = self.pending.first().copied().unwrap_or(self.next);
-        (
-            base,
-            (base..self.next)
-                .filter(|offset| !self.pending.contains(offset))
-                .collect(),
-        )
+        (base, (base..self.next).filter(|offset| !self.pending.contains(offset)).collect())
     }
 }
 
@@ -338,13 +304,7 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         let book = Book::new(4096);
-        Self {
-            book,
-            stays: BTreeMap::new(),
-            epochs: 0,
-            sent: Vec::new(),
-            busy: None,
-        }
+        Self { book, stays: BTreeMap::new(), epochs: 0, sent: Vec::new(), busy: None }
     }
 
     fn step(&mut self, step: &Step) {
@@ -392,20 +352,10 @@ impl Pair {
 
     fn open(&mut self) {
         self.epochs += 1;
-        let (epoch, base) = (
-            Epoch(self.epochs),
-            i64::try_from(self.epochs * 37 % 100).unwrap(),
-        );
+        let (epoch, base) = (Epoch(self.epochs), i64::try_from(self.epochs * 37 % 100).unwrap());
         assert!(self.book.open(epoch, from(base)));
-        self.stays.insert(
-            epoch,
-            Stay {
-                base,
-                next: base,
-                committed: (base, vec![]),
-                ..Stay::default()
-            },
-        );
+        self.stays
+            .insert(epoch, Stay { base, next: base, committed: (base, vec![]), ..Stay::default() });
     }
 
     fn take(&mut self, index: Index, count: i64) {
@@ -413,13 +363,8 @@ impl Pair {
             return;
         };
         let stay = self.stays.get_mut(&epoch);
-        let run = stay
-            .as_ref()
-            .map_or(0..count, |stay| stay.next..stay.next + count);
-        assert_eq!(
-            self.book.take_run(epoch, run.clone(), |_, _| ()),
-            stay.is_some()
-        );
+        let run = stay.as_ref().map_or(0..count, |stay| stay.next..stay.next + count);
+        assert_eq!(self.book.take_run(epoch, run.clone(), |_, _| ()), stay.is_some());
         if let Some(stay) = stay {
             stay.pending.extend(run.clone());
             stay.next = run.end;
@@ -431,25 +376,16 @@ impl Pair {
             return;
         };
         let stay = self.stays.get_mut(&epoch);
-        let given = stay
-            .as_ref()
-            .map_or(0..100, |stay| stay.base..stay.next + 1);
+        let given = stay.as_ref().map_or(0..100, |stay| stay.base..stay.next + 1);
         let offset = given.start + i64::try_from(offset.index(given.count())).unwrap();
         let expected = stay.is_some_and(|stay| stay.pending.remove(&offset));
         assert_eq!(self.book.settle(epoch, offset), expected);
     }
 
     fn begin(&mut self, which: u8, all: bool) {
-        let named: Vec<Epoch> = (1..=self.epochs)
-            .rev()
-            .map(Epoch)
-            .filter(|epoch| picked(which, *epoch))
-            .collect();
-        let begun = if all {
-            self.book.begin_commit()
-        } else {
-            self.book.begin_commit_of(&named)
-        };
+        let named: Vec<Epoch> =
+            (1..=self.epochs).rev().map(Epoch).filter(|epoch| picked(which, *epoch)).collect();
+        let begun = if all { self.book.begin_commit() } else { self.book.begin_commit_of(&named) };
         let expected: States = self
             .stays
             .iter()
@@ -501,10 +437,7 @@ impl Pair {
             };
             (epoch, standing)
         });
-        assert_eq!(
-            self.book.standings().collect::<Vec<_>>(),
-            expected.collect::<Vec<_>>()
-        );
+        assert_eq!(self.book.standings().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     }
 }
 

@@ -47,9 +47,7 @@ pub(super) fn smallest(span: &Span<'_>, room: usize) -> Option<Chosen> {
     let Some(mut packer) = Packer::new(span, room) else {
         return plain;
     };
-    Layout::ALL
-        .into_iter()
-        .fold(plain, |best, layout| packer.better(layout, best))
+    Layout::ALL.into_iter().fold(plain, |best, layout| packer.better(layout, best))
 }
 
 fn smallest_plain(span: &Span<'_>, room: usize) -> Option<Chosen> {
@@ -90,11 +88,9 @@ impl<'a> Packer<'a> {
     /// None where zstd has no memory for its tables: then it is done without.
     fn new(span: &'a Span<'a>, room: usize) -> Option<Self> {
         let mut zstd = zstd::bulk::Compressor::new(ZSTD_LEVEL).ok()?;
-        zstd.set_parameter(CParameter::MinMatch(ZSTD_MIN_MATCH))
-            .ok()?;
+        zstd.set_parameter(CParameter::MinMatch(ZSTD_MIN_MATCH)).ok()?;
         // A frame without its size in the header is a byte shorter, and what the original writes.
-        zstd.set_parameter(CParameter::ContentSizeFlag(false))
-            .ok()?;
+        zstd.set_parameter(CParameter::ContentSizeFlag(false)).ok()?;
         Some(Self { zstd, span, room })
     }
 
@@ -104,8 +100,7 @@ impl<'a> Packer<'a> {
         let top = layout.reach(self.span, MAX_PACK_BYTES);
         let packed = if reached == self.span.end {
             let least = best.as_ref().map_or(usize::MAX, |best| best.payload.len());
-            self.whole(layout, top)
-                .filter(|packed| packed.payload.len() < least)
+            self.whole(layout, top).filter(|packed| packed.payload.len() < least)
         } else {
             self.longest(layout, reached, top)
         };
@@ -119,11 +114,7 @@ impl<'a> Packer<'a> {
 
     /// The whole span packed, whatever its size, where the layout reaches so far.
     fn whole(&mut self, layout: Layout, top: Offset) -> Option<Packed> {
-        if top == self.span.end {
-            self.pack(layout, top)
-        } else {
-            None
-        }
+        if top == self.span.end { self.pack(layout, top) } else { None }
     }
 
     /// The longest beginning that fits when packed, of those that end after `reached` and not after
@@ -191,10 +182,6 @@ impl<'a> Packer<'a> {
     fn pack(&mut self, layout: Layout, end: Offset) -> Option<Packed> {
         let plain = layout.write(&self.span.below(end));
         let payload = self.zstd.compress(&plain).ok()?;
-        Some(Packed {
-            payload,
-            end,
-            plain: plain.len(),
-        })
+        Some(Packed { payload, end, plain: plain.len() })
     }
 }

@@ -68,9 +68,6 @@ impl DecodeError {
     /// used by something else. Otherwise it is this format, but broken.
     #[must_use]
     pub fn is_foreign(self) -> bool {
-        matches!(
-            self,
-            Self::NotBase64 | Self::KafkaStreams { .. } | Self::UnknownMagic { .. }
-        )
+        matches!(self, Self::NotBase64 | Self::KafkaStreams { .. } | Self::UnknownMagic { .. })
     }
 }

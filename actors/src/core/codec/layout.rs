@@ -27,12 +27,7 @@ pub(super) enum Packing {
 
 impl Layout {
     /// All of them, in the order in which ties are broken.
-    pub const ALL: [Self; 4] = [
-        Self::BitSet,
-        Self::BitSetV2,
-        Self::RunLength,
-        Self::RunLengthV2,
-    ];
+    pub const ALL: [Self; 4] = [Self::BitSet, Self::BitSetV2, Self::RunLength, Self::RunLengthV2];
 
     /// Those with a bit for each offset.
     pub const BITS: [Self; 2] = [Self::BitSet, Self::BitSetV2];
@@ -78,11 +73,7 @@ impl Layout {
     /// no run in pieces, so that its narrow layout is out where a run is too long. The wide one is
     /// all there is, and goes on.
     fn most_pieces(self) -> u64 {
-        if self == Self::RunLengthV2 {
-            u64::MAX
-        } else {
-            1
-        }
+        if self == Self::RunLengthV2 { u64::MAX } else { 1 }
     }
 
     /// The most offsets that bits can describe in a payload of `room` bytes: behind the count and
@@ -142,9 +133,7 @@ impl Layout {
         match self {
             Self::BitSet | Self::BitSetV2 => self.width() + bytes_of_bits(span) + 1,
             Self::RunLength | Self::RunLengthV2 => {
-                let runs = span
-                    .run_pairs()
-                    .map(|(un, set)| self.runs_for(un) + self.runs_for(set));
+                let runs = span.run_pairs().map(|(un, set)| self.runs_for(un) + self.runs_for(set));
                 runs.fold(0, |size, runs| size + to_usize(runs) * self.width())
             }
         }
@@ -164,11 +153,7 @@ impl Layout {
         let bits = payload.len();
         payload.resize(self.size(span), 0);
         for range in span.ranges() {
-            set_bits(
-                &mut payload[bits..],
-                to_usize(range.start),
-                to_usize(range.end),
-            );
+            set_bits(&mut payload[bits..], to_usize(range.start), to_usize(range.end));
         }
         payload
     }

@@ -35,9 +35,7 @@ fn unpack(payload: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let mut plain = Vec::with_capacity(MAX_UNPACKED_BYTES);
     match zstd_safe::decompress(&mut plain, payload) {
         Ok(_) => Ok(plain),
-        Err(code) => Err(DecodeError::Zstd {
-            reason: zstd_safe::get_error_name(code),
-        }),
+        Err(code) => Err(DecodeError::Zstd { reason: zstd_safe::get_error_name(code) }),
     }
 }
 
@@ -61,9 +59,7 @@ fn read_bits(
     width: usize,
     payload: &[u8],
 ) -> Result<Vec<Range<Offset>>, DecodeError> {
-    let (count, bytes) = payload
-        .split_at_checked(width)
-        .ok_or(DecodeError::Truncated)?;
+    let (count, bytes) = payload.split_at_checked(width).ok_or(DecodeError::Truncated)?;
     let count = match *count {
         [high, low] => i32::from(i16::from_be_bytes([high, low])),
         [a, b, c, d] => i32::from_be_bytes([a, b, c, d]),
@@ -104,11 +100,7 @@ fn read_runs(
 }
 
 fn not_negative(length: i32) -> Result<i32, DecodeError> {
-    if length < 0 {
-        Err(DecodeError::NegativeLength { length })
-    } else {
-        Ok(length)
-    }
+    if length < 0 { Err(DecodeError::NegativeLength { length }) } else { Ok(length) }
 }
 
 /// Collects settled ranges in ascending order, joining those that touch.
@@ -119,10 +111,7 @@ struct Ranges {
 
 impl Ranges {
     fn above(base: Offset) -> Self {
-        Self {
-            base,
-            found: Vec::new(),
-        }
+        Self { base, found: Vec::new() }
     }
 
     /// Adds the offsets that lie from `start` to before `end` behind `origin`.

@@ -32,23 +32,15 @@ impl<'a> Span<'a> {
     pub fn below(&self, end: Offset) -> Self {
         let kept = self.settled.partition_point(|range| range.start < end);
         let settled = &self.settled[..kept];
-        let end = settled
-            .last()
-            .map_or(self.base, |last| last.end.min(end).min(self.end));
-        Self {
-            base: self.base,
-            end,
-            settled,
-        }
+        let end = settled.last().map_or(self.base, |last| last.end.min(end).min(self.end));
+        Self { base: self.base, end, settled }
     }
 
     /// The next place after `end` where a beginning of this span may reasonably end: where a settled
     /// range does.
     pub fn next_end(&self, end: Offset) -> Offset {
         let next = self.settled.partition_point(|range| range.end <= end);
-        self.settled
-            .get(next)
-            .map_or(self.end, |range| range.end.min(self.end))
+        self.settled.get(next).map_or(self.end, |range| range.end.min(self.end))
     }
 
     /// The settled ranges, each as its distances from the base.

@@ -1,14 +1,7 @@
 //! What the tests share: fixtures, and a reader of its own that takes nothing from the code.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on fails"
-)]
-#![allow(
-    clippy::single_range_in_vec_init,
-    reason = "lists of ranges are what this is about"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::single_range_in_vec_init, reason = "lists of ranges are what this is about")]
 
 use std::ops::Range;
 
@@ -26,24 +19,16 @@ mod writing;
 
 /// A file of `tests/fixtures/parallel-consumer/`.
 fn fixture(name: &str) -> Vec<Value> {
-    let folder = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../tests/fixtures/parallel-consumer/"
-    );
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/parallel-consumer/");
     let text = std::fs::read_to_string(format!("{folder}{name}")).unwrap();
-    let Value::Array(entries) = serde_json::from_str(&text).unwrap() else {
-        panic!("not a list")
-    };
+    let Value::Array(entries) = serde_json::from_str(&text).unwrap() else { panic!("not a list") };
     entries
 }
 
 /// A list of `[first, last]` pairs as ranges; none where it is not there.
 fn inclusive(pairs: &Value) -> Vec<Range<Offset>> {
     let pairs = pairs.as_array().map_or(&[][..], Vec::as_slice);
-    pairs
-        .iter()
-        .map(|pair| pair[0].as_i64().unwrap()..pair[1].as_i64().unwrap() + 1)
-        .collect()
+    pairs.iter().map(|pair| pair[0].as_i64().unwrap()..pair[1].as_i64().unwrap() + 1).collect()
 }
 
 /// Sorted, those that touch or overlap joined, those below `from` or from `to` on cut off.
@@ -95,9 +80,7 @@ impl Dice {
 /// The runs that a written string describes, as (length, settled), read the plainest way there is.
 /// Panics where the string breaks a rule that a writer must keep to.
 fn runs_written(metadata: &str) -> Vec<(u64, bool)> {
-    let bytes = BASE64_STANDARD
-        .decode(metadata)
-        .expect("standard base64 with padding");
+    let bytes = BASE64_STANDARD.decode(metadata).expect("standard base64 with padding");
     let (magic, body) = bytes.split_first().expect("a magic byte");
     let body = match magic {
         b'l' | b'o' | b'n' | b'e' => body.to_vec(),
@@ -110,24 +93,12 @@ fn runs_written(metadata: &str) -> Vec<(u64, bool)> {
         }
         other => panic!("unknown magic byte {other}"),
     };
-    let number = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .fold(0, |sum, &byte| sum << 8 | u64::from(byte))
-    };
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte));
     let runs: Vec<(u64, bool)> = match magic {
         b'l' | b'a' => bits_written(number(&body[..2]), &body[2..]),
         b'o' | b's' => bits_written(number(&body[..4]), &body[4..]),
-        b'n' | b'J' => body
-            .chunks(2)
-            .zip(0..)
-            .map(|(run, i)| (number(run), i % 2 == 1))
-            .collect(),
-        _ => body
-            .chunks(4)
-            .zip(0..)
-            .map(|(run, i)| (number(run), i % 2 == 1))
-            .collect(),
+        b'n' | b'J' => body.chunks(2).zip(0..).map(|(run, i)| (number(run), i % 2 == 1)).collect(),
+        _ => body.chunks(4).zip(0..).map(|(run, i)| (number(run), i % 2 == 1)).collect(),
     };
     let first = runs.first().expect("a run");
     assert!(first.0 > 0 && !first.1, "the base is never marked settled");
@@ -137,11 +108,7 @@ fn runs_written(metadata: &str) -> Vec<(u64, bool)> {
 }
 
 fn bits_written(count: u64, bytes: &[u8]) -> Vec<(u64, bool)> {
-    assert_eq!(
-        bytes.len() as u64,
-        count.div_ceil(8) + 1,
-        "padded as the original pads"
-    );
+    assert_eq!(bytes.len() as u64, count.div_ceil(8) + 1, "padded as the original pads");
     let bit = |i: u64| bytes[usize::try_from(i / 8).unwrap()] >> (i % 8) & 1 == 1;
     let mut runs: Vec<(u64, bool)> = Vec::new();
     for settled in (0..count).map(bit) {
@@ -157,11 +124,7 @@ fn bits_written(count: u64, bytes: &[u8]) -> Vec<(u64, bool)> {
 /// reading back exactly what is settled below `covered`.
 fn encode_checked(base: Offset, settled: &[Range<Offset>], limit: usize) -> Encoded {
     let encoded = encode(base, settled, limit);
-    assert!(
-        encoded.metadata.len() <= limit,
-        "{} over {limit}",
-        encoded.metadata.len()
-    );
+    assert!(encoded.metadata.len() <= limit, "{} over {limit}", encoded.metadata.len());
     let described = normal(settled.to_vec(), base + 1, encoded.covered);
     assert_eq!(decode(base, &encoded.metadata), Ok(described.clone()));
     if encoded.metadata.is_empty() {

@@ -185,11 +185,7 @@ mod tests {
             pending.push(offset);
             assert!(pending.remove(offset));
         }
-        assert!(
-            pending.words.len() <= SLACK + 2,
-            "{} words",
-            pending.words.len()
-        );
+        assert!(pending.words.len() <= SLACK + 2, "{} words", pending.words.len());
         assert!(pending.words.capacity() <= 4 * SLACK);
         assert_eq!(offsets(&pending), [0]);
     }
@@ -205,11 +201,7 @@ mod tests {
             assert!(pending.remove(offset));
             assert!(pending.words.len() <= SLACK + 2 * pending.len() + 1);
         }
-        assert!(
-            pending.words.capacity() <= 2 * SLACK,
-            "{}",
-            pending.words.capacity()
-        );
+        assert!(pending.words.capacity() <= 2 * SLACK, "{}", pending.words.capacity());
     }
 
     #[test]
@@ -218,11 +210,7 @@ mod tests {
         (0..50_000).for_each(|i| pending.push(i * 64));
         (0..50_000).for_each(|i| assert!(pending.remove(i * 64)));
         assert_eq!(pending.len(), 0);
-        assert!(
-            pending.words.capacity() <= SLACK,
-            "{}",
-            pending.words.capacity()
-        );
+        assert!(pending.words.capacity() <= SLACK, "{}", pending.words.capacity());
     }
 
     proptest! {

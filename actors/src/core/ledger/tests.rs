@@ -11,10 +11,7 @@ use super::*;
 const LIMIT: usize = 1 << 20;
 
 fn at(base: Offset, settled: &[Range<Offset>]) -> Ledger {
-    Ledger::new(Start::At {
-        base,
-        settled: settled.to_vec(),
-    })
+    Ledger::new(Start::At { base, settled: settled.to_vec() })
 }
 
 fn unknown() -> Ledger {
@@ -29,23 +26,15 @@ fn take_all(ledger: &mut Ledger, offsets: impl IntoIterator<Item = Offset>) {
 
 /// Takes every record there is from `ledger.next()` on; answers those to be delivered.
 fn read(ledger: &mut Ledger, log: &[Offset]) -> Vec<Offset> {
-    let unread = log
-        .iter()
-        .copied()
-        .filter(|&offset| Some(offset) >= ledger.next());
+    let unread = log.iter().copied().filter(|&offset| Some(offset) >= ledger.next());
     let unread: Vec<Offset> = unread.collect();
-    unread
-        .into_iter()
-        .filter(|&offset| ledger.take(offset) == Taken::Deliver)
-        .collect()
+    unread.into_iter().filter(|&offset| ledger.take(offset) == Taken::Deliver).collect()
 }
 
 /// The members of a set as ranges that do not touch.
 fn ranges(offsets: impl IntoIterator<Item = Offset>) -> Vec<Range<Offset>> {
     let mut ranges = Vec::new();
-    offsets
-        .into_iter()
-        .for_each(|offset| append(&mut ranges, offset..offset + 1));
+    offsets.into_iter().for_each(|offset| append(&mut ranges, offset..offset + 1));
     ranges
 }
 
@@ -111,10 +100,7 @@ mod what_is_committed {
         let mut ledger = at(99, &[]);
         take_all(&mut ledger, [99]);
         ledger.skip_to(103);
-        assert_eq!(
-            (ledger.base(), ledger.lowest_pending()),
-            (Some(99), Some(99))
-        );
+        assert_eq!((ledger.base(), ledger.lowest_pending()), (Some(99), Some(99)));
         assert_eq!(ledger.settled_above_base(), [100..103]);
     }
 
@@ -181,10 +167,7 @@ mod resuming {
 
     #[test]
     fn it_makes_no_difference_whether_settled_records_are_entered_or_left_out() {
-        let start = Start::At {
-            base: 100,
-            settled: vec![101..103, 105..120],
-        };
+        let start = Start::At { base: 100, settled: vec![101..103, 105..120] };
         let (mut whole, mut filtered) = (Ledger::new(start.clone()), Ledger::new(start));
         read(&mut whole, &(100..122).collect::<Vec<_>>());
         take_all(&mut filtered, [100, 103, 104, 120, 121]);
@@ -223,10 +206,7 @@ mod what_is_dirty {
         assert!(!ledger.is_dirty());
         assert_eq!(read(&mut ledger, &(100..110).collect::<Vec<_>>()).len(), 8);
         ledger.skip_to(110);
-        assert!(
-            !ledger.is_dirty(),
-            "to have read records is nothing to commit"
-        );
+        assert!(!ledger.is_dirty(), "to have read records is nothing to commit");
     }
 
     #[test]
@@ -271,28 +251,17 @@ fn a_snapshot_says_what_its_limit_left_out() {
     let mut ledger = at(0, &[]);
     take_all(&mut ledger, 0..4_000);
     let irregular = |offset: &Offset| ((offset * offset * 2_654_435_761) >> 24) % 4 == 0;
-    (1..4_000)
-        .filter(irregular)
-        .for_each(|offset| assert!(ledger.settle(offset)));
+    (1..4_000).filter(irregular).for_each(|offset| assert!(ledger.settle(offset)));
     let whole = ledger.snapshot(LIMIT).unwrap();
     let settled = ledger.settled_above_base();
     assert_eq!(codec::decode(0, &whole.metadata).unwrap(), settled);
-    assert_eq!(
-        (whole.uncovered, Some(whole.covered)),
-        (0, settled.last().map(|last| last.end))
-    );
+    assert_eq!((whole.uncovered, Some(whole.covered)), (0, settled.last().map(|last| last.end)));
 
     let cut = ledger.snapshot(64).unwrap();
     assert!(cut.metadata.len() <= 64);
-    let above: u64 = settled
-        .iter()
-        .map(|range| length(&(range.start.max(cut.covered)..range.end)))
-        .sum();
-    assert!(
-        cut.uncovered > 0 && cut.uncovered == above,
-        "{} {above}",
-        cut.uncovered
-    );
+    let above: u64 =
+        settled.iter().map(|range| length(&(range.start.max(cut.covered)..range.end))).sum();
+    assert!(cut.uncovered > 0 && cut.uncovered == above, "{} {above}", cut.uncovered);
 }
 
 /// The definition: every offset that is settled, one by one.
@@ -494,10 +463,7 @@ proptest! {
 
 fn resume(kept: &Snapshot) -> Ledger {
     let settled = codec::decode(kept.offset, &kept.metadata).unwrap();
-    Ledger::new(Start::At {
-        base: kept.offset,
-        settled,
-    })
+    Ledger::new(Start::At { base: kept.offset, settled })
 }
 
 mod moving_from_parallel_consumer {
@@ -551,9 +517,7 @@ mod moving_from_parallel_consumer {
             let log = (case.base..=case.highest).filter(|offset| !case.absent.contains(offset));
             take_all(&mut ledger, log);
             ledger.skip_to(case.highest + 1);
-            case.settled
-                .iter()
-                .for_each(|&offset| assert!(ledger.settle(offset), "{}", case.name));
+            case.settled.iter().for_each(|&offset| assert!(ledger.settle(offset), "{}", case.name));
             assert_eq!(ledger.base(), Some(case.base), "{}", case.name);
             let expected = ranges(case.settled.union(&case.absent).copied());
             assert_eq!(ledger.settled_above_base(), expected, "{}", case.name);
@@ -567,22 +531,11 @@ mod moving_from_parallel_consumer {
                 continue;
             };
             let settled = codec::decode(case.base, &chosen).unwrap();
-            let mut ledger = Ledger::new(Start::At {
-                base: case.base,
-                settled,
-            });
+            let mut ledger = Ledger::new(Start::At { base: case.base, settled });
             let log = (case.base..=case.highest).filter(|offset| !case.absent.contains(offset));
             let log: Vec<Offset> = log.collect();
-            let unsettled = log
-                .iter()
-                .copied()
-                .filter(|offset| !case.settled.contains(offset));
-            assert_eq!(
-                read(&mut ledger, &log),
-                unsettled.collect::<Vec<_>>(),
-                "{}",
-                case.name
-            );
+            let unsettled = log.iter().copied().filter(|offset| !case.settled.contains(offset));
+            assert_eq!(read(&mut ledger, &log), unsettled.collect::<Vec<_>>(), "{}", case.name);
         }
     }
 }

@@ -97,11 +97,9 @@ impl Poller {
         let epoch = Epoch(self.next_epoch);
         self.next_epoch += 1;
         let room = Arc::clone(&self.room);
-        let assignment =
-            Arc::new(Assignment::new(Arc::from(topic), partition, epoch, slot, room));
+        let assignment = Arc::new(Assignment::new(Arc::from(topic), partition, epoch, slot, room));
         let lanes = self.lanes.of_partition(topic, partition);
-        self.partitions
-            .insert(slot, Partition::new(Arc::clone(&assignment), queue, lanes, &start));
+        self.partitions.insert(slot, Partition::new(Arc::clone(&assignment), queue, lanes, &start));
         // Of an earlier stay librdkafka may have left something in the queue, which then rings for
         // nothing that comes after it: the bell is for a queue that was empty.
         self.ready.push_back(slot);

@@ -21,17 +21,9 @@ fn cases() -> Vec<Case> {
         let (base, highest) = (number("base"), number("highest_settled"));
         let written = [inclusive(&data["settled"]), inclusive(&data["absent"])].concat();
         let settled = normal(written, base, highest + 1);
-        Case {
-            name: data["name"].as_str().unwrap().into(),
-            base,
-            settled,
-            data,
-        }
+        Case { name: data["name"].as_str().unwrap().into(), base, settled, data }
     };
-    let cases: Vec<_> = fixture("fixtures-public.json")
-        .into_iter()
-        .map(read)
-        .collect();
+    let cases: Vec<_> = fixture("fixtures-public.json").into_iter().map(read).collect();
     assert_eq!(cases.len(), 85);
     cases
 }
@@ -44,9 +36,7 @@ impl Case {
     /// What the original may choose: any of the encodings of the smallest size.
     fn smallest_are_plain(&self) -> bool {
         let smallest = self.data["chosen_smallest_of"].as_array().unwrap();
-        smallest
-            .iter()
-            .all(|name| !name.as_str().unwrap().ends_with("Compressed"))
+        smallest.iter().all(|name| !name.as_str().unwrap().ends_with("Compressed"))
     }
 }
 
@@ -88,22 +78,10 @@ fn the_smallest_encoding_is_as_small_as_the_originals() {
             continue;
         }
         let smallest = case.number("smallest_chars");
-        let slack = if case.smallest_are_plain() {
-            0
-        } else {
-            ZSTD_SLACK_CHARS
-        };
+        let slack = if case.smallest_are_plain() { 0 } else { ZSTD_SLACK_CHARS };
         let size = metadata.len();
-        assert!(
-            size <= smallest + slack,
-            "{}: {size}, not {smallest}",
-            case.name
-        );
-        assert!(
-            size == smallest || slack > 0,
-            "{}: {size}, not {smallest}",
-            case.name
-        );
+        assert!(size <= smallest + slack, "{}: {size}, not {smallest}", case.name);
+        assert!(size == smallest || slack > 0, "{}: {size}, not {smallest}", case.name);
         assert_eq!(covered, case.settled.last().unwrap().end, "{}", case.name);
     }
 }
@@ -117,15 +95,9 @@ fn the_only_smallest_encoding_is_written_to_the_letter_where_it_is_plain() {
             continue;
         }
         let written = encode(case.base, &case.settled, MAX_METADATA_CHARS).metadata;
-        let right = smallest
-            .iter()
-            .map(|name| &case.data["all"][name.as_str().unwrap()]);
+        let right = smallest.iter().map(|name| &case.data["all"][name.as_str().unwrap()]);
         let right: Vec<_> = right.filter_map(Value::as_str).collect();
-        assert!(
-            right.contains(&written.as_str()),
-            "{}: {written}",
-            case.name
-        );
+        assert!(right.contains(&written.as_str()), "{}: {written}", case.name);
         if let ([_], Some(chosen)) = (&smallest[..], case.data["chosen"].as_str())
             && !chosen.is_empty()
         {
@@ -148,11 +120,7 @@ fn in_the_brokers_limit_nothing_is_left_out_that_the_original_could_write() {
         if case.data["stripped"].as_bool().unwrap() {
             assert!(case.number("smallest_chars") > 4096);
             let kept = encoded.covered - case.base;
-            assert!(
-                (24_000..whole - case.base).contains(&kept),
-                "{}: {kept}",
-                case.name
-            );
+            assert!((24_000..whole - case.base).contains(&kept), "{}: {kept}", case.name);
         } else {
             assert_eq!(encoded.covered, whole, "{}", case.name);
         }

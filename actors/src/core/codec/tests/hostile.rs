@@ -16,11 +16,7 @@ fn decode_checked(base: Offset, metadata: &str) -> Result<Vec<Range<Offset>>, De
     let read = decode(base, metadata);
     if let Ok(ranges) = &read {
         assert!(ranges.len() <= MAX_RANGES);
-        assert!(
-            ranges
-                .iter()
-                .all(|range| range.start > base && range.start < range.end)
-        );
+        assert!(ranges.iter().all(|range| range.start > base && range.start < range.end));
         assert!(ranges.windows(2).all(|pair| pair[0].end < pair[1].start));
     }
     read
@@ -36,13 +32,7 @@ fn packed(magic: u8, payload: &[u8]) -> String {
 
 /// Bases everywhere, the ends of the range of offsets among them.
 fn bases() -> impl Strategy<Value = Offset> {
-    prop_oneof![
-        0..1_000_i64,
-        0..=i64::MAX,
-        i64::MAX - 100_000..=i64::MAX,
-        Just(i64::MIN),
-        Just(-1)
-    ]
+    prop_oneof![0..1_000_i64, 0..=i64::MAX, i64::MAX - 100_000..=i64::MAX, Just(i64::MIN), Just(-1)]
 }
 
 /// Payloads of random bytes, of mostly small numbers, and of one piece over and over.
@@ -125,48 +115,29 @@ fn a_bomb_is_refused() {
     for size in [MAX_UNPACKED_BYTES + 1, 94 << 20] {
         for magic in *b"asJp" {
             let bomb = packed(magic, &vec![0; size]);
-            let Err(DecodeError::Zstd { reason }) = decode(0, &bomb) else {
-                panic!("read")
-            };
+            let Err(DecodeError::Zstd { reason }) = decode(0, &bomb) else { panic!("read") };
             assert!(reason.contains("too small"), "{reason}");
         }
     }
-    assert_eq!(
-        decode(0, &packed(b's', &vec![0; MAX_UNPACKED_BYTES])),
-        Ok(vec![])
-    );
+    assert_eq!(decode(0, &packed(b's', &vec![0; MAX_UNPACKED_BYTES])), Ok(vec![]));
 }
 
 #[test]
 fn a_bomb_of_ranges_is_refused() {
     let mut bits = vec![0xAA; MAX_UNPACKED_BYTES];
     bits[..4].copy_from_slice(&i32::MAX.to_be_bytes());
-    assert_eq!(
-        decode(0, &packed(b's', &bits)),
-        Err(DecodeError::TooManyRanges)
-    );
+    assert_eq!(decode(0, &packed(b's', &bits)), Err(DecodeError::TooManyRanges));
     // The most that runs can describe in the most bytes is just allowed.
     let runs = [0, 1].repeat(MAX_UNPACKED_BYTES / 2);
-    assert_eq!(
-        decode(0, &packed(b'J', &runs)).map(|ranges| ranges.len()),
-        Ok(MAX_RANGES)
-    );
+    assert_eq!(decode(0, &packed(b'J', &runs)).map(|ranges| ranges.len()), Ok(MAX_RANGES));
 }
 
 #[test]
 fn what_no_protocol_carries_is_refused_unread() {
     let longest = "A".repeat(MAX_METADATA_CHARS - 3);
-    assert_eq!(
-        decode(0, &longest),
-        Err(DecodeError::UnknownMagic { magic: 0 })
-    );
+    assert_eq!(decode(0, &longest), Err(DecodeError::UnknownMagic { magic: 0 }));
     let longer = "A".repeat(MAX_METADATA_CHARS + 1);
-    assert_eq!(
-        decode(0, &longer),
-        Err(DecodeError::TooLong {
-            chars: longer.len()
-        })
-    );
+    assert_eq!(decode(0, &longer), Err(DecodeError::TooLong { chars: longer.len() }));
 }
 
 #[test]
@@ -175,10 +146,7 @@ fn a_count_or_run_that_claims_much_costs_nothing() {
     assert_eq!(decode(0, "ZX////8="), Ok(vec![]));
     let huge = [1, i32::MAX, 1, i32::MAX].map(i32::to_be_bytes).concat();
     let far = 1_i64 << 31;
-    assert_eq!(
-        decode(0, &written(b'e', &huge)),
-        Ok(vec![1..far, far + 1..2 * far])
-    );
+    assert_eq!(decode(0, &written(b'e', &huge)), Ok(vec![1..far, far + 1..2 * far]));
 }
 
 #[test]
@@ -188,14 +156,8 @@ fn nothing_reaches_beyond_the_largest_offset() {
     assert_eq!(decode(near, &runs([1, 9])), Ok(vec![near + 1..i64::MAX]));
     assert_eq!(decode(near, &runs([1, 10])), Err(DecodeError::Overflow));
     assert_eq!(decode(near, &runs([11, 1])), Err(DecodeError::Overflow));
-    assert_eq!(
-        decode(near, &written(b'l', b"\x00\x0c\xfe\x03")),
-        Ok(vec![near + 1..i64::MAX])
-    );
-    assert_eq!(
-        decode(near, &written(b'l', b"\x00\x0c\xfe\x07")),
-        Err(DecodeError::Overflow)
-    );
+    assert_eq!(decode(near, &written(b'l', b"\x00\x0c\xfe\x03")), Ok(vec![near + 1..i64::MAX]));
+    assert_eq!(decode(near, &written(b'l', b"\x00\x0c\xfe\x07")), Err(DecodeError::Overflow));
 }
 
 #[test]
@@ -207,9 +169,7 @@ fn every_refusal_says_what_follows() {
         DecodeError::ByteArray { magic: b'L' },
         DecodeError::TooLong { chars: 40_000 },
         DecodeError::Truncated,
-        DecodeError::Zstd {
-            reason: "Src size is incorrect",
-        },
+        DecodeError::Zstd { reason: "Src size is incorrect" },
         DecodeError::NegativeLength { length: -1 },
         DecodeError::Overflow,
         DecodeError::BaseSettled,
@@ -217,10 +177,7 @@ fn every_refusal_says_what_follows() {
     ];
     for refusal in refusals {
         let said = refusal.to_string();
-        assert!(
-            said.ends_with("the partition starts at its committed offset"),
-            "{said}"
-        );
+        assert!(said.ends_with("the partition starts at its committed offset"), "{said}");
         assert!(said.starts_with("the c"), "{said}");
     }
 }
@@ -231,10 +188,7 @@ fn the_densest_that_is_ever_packed_can_be_read() {
     let pairs = i64::try_from(MAX_PACK_BYTES * 4).unwrap();
     let settled = laid_out(0, &vec![(1, 1); usize::try_from(pairs).unwrap()]);
     let encoded = encode(0, &settled, 4096);
-    assert_eq!(
-        encoded.covered,
-        8 * (i64::try_from(MAX_PACK_BYTES).unwrap() - 5)
-    );
+    assert_eq!(encoded.covered, 8 * (i64::try_from(MAX_PACK_BYTES).unwrap() - 5));
     let read = decode_checked(0, &encoded.metadata).unwrap();
     assert_eq!(read, settled[..read.len()]);
     assert_eq!(read.last().unwrap().end, encoded.covered);

@@ -20,11 +20,7 @@ fn runs_of(unsettled: u64, dice: &mut Dice, longest: u64) -> Vec<(i64, i64)> {
     let mut runs = Vec::new();
     let most = i32::MAX.unsigned_abs().into();
     while left > 0 {
-        let gap = if dice.roll().is_multiple_of(8) {
-            1 + dice.roll() % left.min(5)
-        } else {
-            1
-        };
+        let gap = if dice.roll().is_multiple_of(8) { 1 + dice.roll() % left.min(5) } else { 1 };
         left -= gap;
         // What is left of the span is kept for one settled offset after each of the others.
         let settled = 1 + dice.roll() % longest.min(most - span - left);
@@ -67,14 +63,8 @@ fn the_worst_that_alternates_fits() {
     for limit in LIMITS {
         let span = guaranteed_span(limit);
         let pairs = usize::try_from(span / 2).unwrap();
-        assert!(
-            whole_fits(&laid_out(1_000, &vec![(1, 1); pairs]), limit),
-            "{limit}"
-        );
-        assert!(
-            whole_fits(&laid_out(1_000, &vec![(1, 3); pairs / 2]), limit),
-            "{limit}"
-        );
+        assert!(whole_fits(&laid_out(1_000, &vec![(1, 1); pairs]), limit), "{limit}");
+        assert!(whole_fits(&laid_out(1_000, &vec![(1, 3); pairs / 2]), limit), "{limit}");
     }
     for limit in &LIMITS[1..] {
         let pairs = usize::try_from(guaranteed_unsettled(*limit)).unwrap();
@@ -108,38 +98,21 @@ fn longer_spans_take_room_from_the_unsettled() {
         for pieces in 1..4 {
             let mut runs = vec![(1, 1); unsettled - pieces];
             runs[0].1 = i64::try_from(pieces).unwrap() * i64::from(i32::MAX) + 1;
-            assert!(
-                whole_fits(&laid_out(1_000, &runs), limit),
-                "{limit} {pieces}"
-            );
+            assert!(whole_fits(&laid_out(1_000, &runs), limit), "{limit} {pieces}");
         }
     }
 }
 
 #[test]
 fn the_figures_are_those_of_the_format() {
-    assert_eq!(
-        guaranteed_span(4096),
-        24_544,
-        "the span that takes 4,096 characters in 16 bits"
-    );
+    assert_eq!(guaranteed_span(4096), 24_544, "the span that takes 4,096 characters in 16 bits");
     assert_eq!(guaranteed_unsettled(4096), 383);
     assert_eq!(guaranteed_span(0), 1, "the base alone");
     assert_eq!(guaranteed_unsettled(0), 0);
-    assert_eq!(
-        guaranteed_unsettled(8),
-        0,
-        "two runs of 32 bits take 12 characters"
-    );
+    assert_eq!(guaranteed_unsettled(8), 0, "two runs of 32 bits take 12 characters");
     assert_eq!(guaranteed_unsettled(12), 1);
     // About where a count no longer fits into 16 bits.
-    assert_eq!(
-        (0..32_767)
-            .map(guaranteed_span)
-            .filter(|&span| span == 32_767)
-            .count(),
-        4
-    );
+    assert_eq!((0..32_767).map(guaranteed_span).filter(|&span| span == 32_767).count(), 4);
     assert!((1..32_767).all(|limit| guaranteed_span(limit - 1) <= guaranteed_span(limit)));
     assert_eq!(guaranteed_span(usize::MAX), guaranteed_span(32_767));
 }

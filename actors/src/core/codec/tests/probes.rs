@@ -32,36 +32,12 @@ const NULL: &str = "no metadata is none, not a fault";
 
 /// Each difference: the beginning of the names that it applies to, what differs, and why.
 const DIFFERENCES: &[(&str, Differs, &str)] = &[
-    (
-        "bitset-v1-count1-base-settled",
-        RefusedToTheSameEnd,
-        SETTLED_BASE,
-    ),
-    (
-        "bitset-v2-count1-base-settled",
-        RefusedToTheSameEnd,
-        SETTLED_BASE,
-    ),
-    (
-        "bitset-v1-count8-all-settled",
-        RefusedToTheSameEnd,
-        SETTLED_BASE,
-    ),
-    (
-        "bitset-v2-count8-all-settled",
-        RefusedToTheSameEnd,
-        SETTLED_BASE,
-    ),
-    (
-        "bitset-v1-count8-base-settled-then-hole",
-        RefusedToTheSameEnd,
-        SETTLED_BASE,
-    ),
-    (
-        "bitset-v2-count8-base-settled-then-hole",
-        RefusedToTheSameEnd,
-        SETTLED_BASE,
-    ),
+    ("bitset-v1-count1-base-settled", RefusedToTheSameEnd, SETTLED_BASE),
+    ("bitset-v2-count1-base-settled", RefusedToTheSameEnd, SETTLED_BASE),
+    ("bitset-v1-count8-all-settled", RefusedToTheSameEnd, SETTLED_BASE),
+    ("bitset-v2-count8-all-settled", RefusedToTheSameEnd, SETTLED_BASE),
+    ("bitset-v1-count8-base-settled-then-hole", RefusedToTheSameEnd, SETTLED_BASE),
+    ("bitset-v2-count8-base-settled-then-hole", RefusedToTheSameEnd, SETTLED_BASE),
     ("runs-v1-[0,5]-", RefusedToTheSameEnd, SETTLED_BASE),
     ("runs-v2-[0,5]-", RefusedToTheSameEnd, SETTLED_BASE),
     ("runs-v1-[0,5,2,3]-", RefusedToTheSameEnd, SETTLED_BASE),
@@ -86,32 +62,12 @@ const DIFFERENCES: &[(&str, Differs, &str)] = &[
     ("runs-v1-unsigned-40000", RefusedToTheSameEnd, NEGATIVE),
     ("runs-v2-long-overflow", RefusedToTheSameEnd, OVERFLOW),
     ("zstd-bomb-64MiB", RefusedToTheSameEnd, BOMB),
-    (
-        "mem-bitset-v2-count-2147483647-no-bits",
-        Read(&[]),
-        NOTHING_SAID,
-    ),
+    ("mem-bitset-v2-count-2147483647-no-bits", Read(&[]), NOTHING_SAID),
     ("mem-runs-v2-[2147483647]", Read(&[]), NOTHING_SAID),
-    (
-        "zstd-frame-under-uncompressed-magic-o",
-        Read(&[]),
-        NOTHING_SAID,
-    ),
-    (
-        "zstd-hand-made-window-144MiB",
-        Read(&[[101, 101], [109, 109]]),
-        WINDOW,
-    ),
-    (
-        "zstd-hand-made-window-256MiB",
-        Read(&[[101, 101], [109, 109]]),
-        WINDOW,
-    ),
-    (
-        "zstd-hand-made-window-2GiB",
-        Read(&[[101, 101], [109, 109]]),
-        WINDOW,
-    ),
+    ("zstd-frame-under-uncompressed-magic-o", Read(&[]), NOTHING_SAID),
+    ("zstd-hand-made-window-144MiB", Read(&[[101, 101], [109, 109]]), WINDOW),
+    ("zstd-hand-made-window-256MiB", Read(&[[101, 101], [109, 109]]), WINDOW),
+    ("zstd-hand-made-window-2GiB", Read(&[[101, 101], [109, 109]]), WINDOW),
     ("text-null", Read(&[]), NULL),
 ];
 
@@ -129,19 +85,14 @@ fn probes() -> Vec<Probe> {
         string: data["string"].as_str().unwrap_or_default().into(),
         data,
     };
-    let probes: Vec<_> = fixture("decoder-probes.json")
-        .into_iter()
-        .map(read)
-        .collect();
+    let probes: Vec<_> = fixture("decoder-probes.json").into_iter().map(read).collect();
     assert_eq!(probes.len(), 209);
     probes
 }
 
 impl Probe {
     fn difference(&self) -> Option<Differs> {
-        let mut found = DIFFERENCES
-            .iter()
-            .filter(|(name, ..)| self.name.starts_with(name));
+        let mut found = DIFFERENCES.iter().filter(|(name, ..)| self.name.starts_with(name));
         let first = found.next().map(|&(_, differs, _)| differs);
         assert!(found.next().is_none(), "{} differs twice", self.name);
         first
@@ -159,16 +110,9 @@ impl Probe {
         }
         let highest = self.data["decode"]["highest_seen"].as_i64()?;
         let ends = unsettled.iter().map(|range| range.end);
-        let starts = unsettled
-            .iter()
-            .skip(1)
-            .map(|range| range.start)
-            .chain([highest + 1]);
+        let starts = unsettled.iter().skip(1).map(|range| range.start).chain([highest + 1]);
         Some(
-            ends.zip(starts)
-                .map(|(end, start)| end..start)
-                .filter(|gap| !gap.is_empty())
-                .collect(),
+            ends.zip(starts).map(|(end, start)| end..start).filter(|gap| !gap.is_empty()).collect(),
         )
     }
 
@@ -201,18 +145,10 @@ fn what_the_original_reads_is_read_the_same_and_what_it_refuses_is_refused() {
             }
             (Some(Refused), true) => {
                 assert!(ours.is_err(), "{}: read as {ours:?}", probe.name);
-                assert_ne!(
-                    inclusive(&probe.data["skipped"]),
-                    [],
-                    "{}: the same end",
-                    probe.name
-                );
+                assert_ne!(inclusive(&probe.data["skipped"]), [], "{}: the same end", probe.name);
             }
             (Some(Read(settled)), false) => {
-                let settled = settled
-                    .iter()
-                    .map(|&[first, last]| first..last + 1)
-                    .collect();
+                let settled = settled.iter().map(|&[first, last]| first..last + 1).collect();
                 assert_eq!(ours, Ok(settled), "{}", probe.name);
             }
             (Some(_), _) => panic!("{} does not differ in that way", probe.name),
@@ -224,10 +160,7 @@ fn what_the_original_reads_is_read_the_same_and_what_it_refuses_is_refused() {
 fn each_difference_is_one_of_a_probe() {
     let probes = probes();
     for (name, _, reason) in DIFFERENCES {
-        assert!(
-            probes.iter().any(|probe| probe.name.starts_with(name)),
-            "{name}: {reason}"
-        );
+        assert!(probes.iter().any(|probe| probe.name.starts_with(name)), "{name}: {reason}");
     }
 }
 
@@ -238,9 +171,7 @@ fn what_another_program_wrote_is_told_from_what_is_broken() {
         let Err(error) = decode(probe.base, &probe.string) else {
             continue;
         };
-        let theirs = probe.data["decode"]["exception"]
-            .as_str()
-            .unwrap_or_default();
+        let theirs = probe.data["decode"]["exception"].as_str().unwrap_or_default();
         // A string that this fixture file leaves out is in its place as "<... chars>".
         let anothers = theirs.starts_with("KafkaStreams")
             || theirs.contains("Unexpected magic")
@@ -250,24 +181,9 @@ fn what_another_program_wrote_is_told_from_what_is_broken() {
         foreign += usize::from(anothers);
     }
     assert!(foreign >= 20, "{foreign}");
-    assert_eq!(
-        decode(100, "AQ=="),
-        Err(DecodeError::KafkaStreams { version: 1 })
-    );
-    assert_eq!(
-        decode(100, "Ag=="),
-        Err(DecodeError::KafkaStreams { version: 2 })
-    );
-    assert_eq!(
-        decode(100, "AA=="),
-        Err(DecodeError::UnknownMagic { magic: 0 })
-    );
-    assert_eq!(
-        decode(100, "TA=="),
-        Err(DecodeError::ByteArray { magic: b'L' })
-    );
-    assert_eq!(
-        decode(100, "7g=="),
-        Err(DecodeError::ByteArray { magic: 0xEE })
-    );
+    assert_eq!(decode(100, "AQ=="), Err(DecodeError::KafkaStreams { version: 1 }));
+    assert_eq!(decode(100, "Ag=="), Err(DecodeError::KafkaStreams { version: 2 }));
+    assert_eq!(decode(100, "AA=="), Err(DecodeError::UnknownMagic { magic: 0 }));
+    assert_eq!(decode(100, "TA=="), Err(DecodeError::ByteArray { magic: b'L' }));
+    assert_eq!(decode(100, "7g=="), Err(DecodeError::ByteArray { magic: 0xEE }));
 }

@@ -12,13 +12,8 @@ use crate::core::codec::span::Span;
 /// the same over and over.
 fn runs() -> impl Strategy<Value = Vec<(i64, i64)>> {
     let short = || prop_oneof![4 => 1..4_i64, 2 => 1..40_i64, 1 => 1..3_000_i64];
-    let edges = || {
-        prop_oneof![
-            32_760..32_775_i64,
-            65_530..65_540_i64,
-            (1 << 31) - 3..(1 << 31) + 3_i64
-        ]
-    };
+    let edges =
+        || prop_oneof![32_760..32_775_i64, 65_530..65_540_i64, (1 << 31) - 3..(1 << 31) + 3_i64];
     let long = || prop_oneof![8 => short(), 1 => edges(), 1 => 1..20_000_000_000_i64];
     prop_oneof![
         prop::collection::vec((short(), short()), 0..400),
@@ -33,13 +28,7 @@ fn bases() -> impl Strategy<Value = Offset> {
 }
 
 fn limits() -> impl Strategy<Value = usize> {
-    prop_oneof![
-        0..70_usize,
-        0..700_usize,
-        0..5_000_usize,
-        Just(4096),
-        Just(usize::MAX)
-    ]
+    prop_oneof![0..70_usize, 0..700_usize, 0..5_000_usize, Just(4096), Just(usize::MAX)]
 }
 
 /// The characters that a payload takes.
@@ -49,17 +38,12 @@ fn chars(payload: u64) -> u64 {
 
 /// The size of the smallest plain encoding of all these runs, by the table of the format.
 fn smallest_plain(runs: &[(i64, i64)]) -> u64 {
-    let lengths = || {
-        runs.iter()
-            .flat_map(|&(unsettled, settled)| [unsettled, settled])
-    };
+    let lengths = || runs.iter().flat_map(|&(unsettled, settled)| [unsettled, settled]);
     let span: i64 = lengths().sum();
     let longest = lengths().max().unwrap();
     let number = lengths().count() as u64;
     let bits = span.unsigned_abs().div_ceil(8) + 1;
-    let in_pieces: i64 = lengths()
-        .map(|length| (length - 1) / i64::from(i32::MAX) * 2)
-        .sum();
+    let in_pieces: i64 = lengths().map(|length| (length - 1) / i64::from(i32::MAX) * 2).sum();
     let mut sizes = vec![4 * (number + in_pieces.unsigned_abs())];
     if span <= i64::from(i16::MAX) {
         sizes.push(2 + bits);
@@ -154,25 +138,15 @@ fn the_longest_packed_beginning_is_nearly_reached() {
         let settled = Dice(seed).settle(0, 8_000 + of_1000 * 20, of_1000);
         let encoded = encode_checked(0, &settled, 256);
         let longest = longest_packed(&settled, 191);
-        assert!(
-            encoded.covered < settled.last().unwrap().end,
-            "it does not fit as a whole"
-        );
-        assert!(
-            encoded.covered * 100 >= longest * 97,
-            "{of_1000}: {encoded:?}, not {longest}"
-        );
+        assert!(encoded.covered < settled.last().unwrap().end, "it does not fit as a whole");
+        assert!(encoded.covered * 100 >= longest * 97, "{of_1000}: {encoded:?}, not {longest}");
     }
 }
 
 #[test]
 fn what_would_not_fit_plainly_is_packed() {
     let every_second = laid_out(7, &vec![(1, 1); 700]);
-    assert_eq!(
-        smallest_plain(&vec![(1, 1); 700]),
-        178,
-        "plain alone would be under 200 bytes"
-    );
+    assert_eq!(smallest_plain(&vec![(1, 1); 700]), 178, "plain alone would be under 200 bytes");
     let encoded = encode_checked(7, &every_second, 64);
     assert_eq!(encoded.covered, every_second.last().unwrap().end);
 }
@@ -214,13 +188,7 @@ fn a_settled_range_is_cut_where_the_room_ends() {
 fn a_limit_too_small_for_anything_leaves_it_out() {
     for limit in 0..8 {
         let encoded = encode_checked(100, &[101..102], limit);
-        assert_eq!(
-            encoded,
-            Encoded {
-                metadata: String::new(),
-                covered: 100
-            }
-        );
+        assert_eq!(encoded, Encoded { metadata: String::new(), covered: 100 });
     }
     assert_eq!(encode_checked(100, &[101..102], 8).covered, 102);
 }
