@@ -24,6 +24,7 @@ use crate::core::intake::Rest;
 use crate::core::lanes::{Batch as BatchLimit, Delivery, Standing};
 use crate::core::outcome::{Failure, FailureKind, Outcome};
 use crate::core::retry::RetryPolicy;
+use crate::core::standstill::Standstill;
 use crate::core::{Epoch, Moment};
 use crate::ending::Failures;
 use crate::error::PipelineError;
@@ -57,6 +58,9 @@ pub(crate) struct Dispatcher {
     releases: Vec<Release>,
     random: Random,
     started: Instant,
+    standstill: Standstill,
+    /// When what rests after a standstill goes on.
+    goes_on: Option<Moment>,
     /// When the router's timer goes off, and how to change that.
     armed: Option<Moment>,
     ticker: Option<Waker>,
@@ -147,6 +151,8 @@ impl Dispatcher {
             releases: Vec::new(),
             random: Random::new(),
             started: Instant::now(),
+            standstill: Standstill::default(),
+            goes_on: None,
             armed: None,
             ticker: None,
             gauges_due: None,
@@ -169,10 +175,22 @@ impl Dispatcher {
     /// Shows that the arbiter makes progress; to be called each
     /// [`BEAT`](crate::pulse::BEAT).
     pub(crate) fn beat(&mut self, connections: Option<ConnectionCounts>) {
+        let now = self.now();
         self.stats.pulse.beat();
-        self.out.epoch_millis = wall_clock_at(self.now().0);
+        self.out.epoch_millis = wall_clock_at(now.0);
+        self.look(now);
         if let Some(counts) = connections {
             self.stats.set_connections(counts);
+        }
+    }
+
+    /// Looks whether this thread stood still, and rests for a while if it did.
+    fn look(&mut self, now: Moment) {
+        if let Some(gap) = self.standstill.look(now) {
+            warn!(self.out.log, "this thread stood still: nothing new is sent until it is known \
+                whether the partitions are still this member's"; "for" => ?gap);
+            self.goes_on = self.standstill.rests(now);
+            self.arm(now);
         }
     }
 
@@ -222,12 +240,16 @@ impl Dispatcher {
     /// A delivery for an idle sender, if there is both.
     pub(crate) fn next_for_idle(&mut self) -> Option<(usize, Delivery<Record>)> {
         let sender = *self.idle.last()?;
-        let delivery = self.next(sender)?;
+        let delivery = self.next(sender, self.now())?;
         self.idle.pop();
         Some((sender, delivery))
     }
 
-    fn next(&mut self, sender: usize) -> Option<Delivery<Record>> {
+    fn next(&mut self, sender: usize, now: Moment) -> Option<Delivery<Record>> {
+        self.look(now);
+        if self.goes_on.is_some() {
+            return None;
+        }
         let delivery = self.desk.dispatch();
         if self.desk.ready() <= self.limit
             && let Some(intake) = self.resting.take()
@@ -294,7 +316,7 @@ impl Dispatcher {
         }
         self.gauges_changed();
         self.finish_releases();
-        let next = self.next(sender);
+        let next = self.next(sender, now);
         if next.is_none() {
             self.idle.push(sender);
             self.stats.in_flight.set(self.desk.sending());
@@ -404,6 +426,7 @@ impl Dispatcher {
         if self.out.settled_due.is_some_and(|due| due <= now) {
             self.out.flush();
         }
+        self.goes_on = self.goes_on.filter(|&due| now < due);
         if self.gauges_due.is_some_and(|due| due <= now) {
             self.gauges_due = None;
             self.stats.set_lanes(self.desk.counts());
@@ -419,7 +442,7 @@ impl Dispatcher {
     }
 
     fn next_due(&self) -> Option<Moment> {
-        let dues = [self.desk.next_wake(), self.out.settled_due, self.gauges_due];
+        let dues = [self.desk.next_wake(), self.out.settled_due, self.gauges_due, self.goes_on];
         dues.into_iter().flatten().min()
     }
 

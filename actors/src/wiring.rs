@@ -203,7 +203,7 @@ impl Wiring {
         );
         let mut consumer = BaseConsumer::from_config_and_context(
             &config::consumer(&self.config),
-            Context::new(Arc::clone(&self.stats), self.log.clone()),
+            Context::new(&self.config.group_id, Arc::clone(&self.stats), self.log.clone()),
         )
         .map_err(|error| PipelineError::KafkaConfig(config::refusal(&error)))?;
         let bell = Arc::clone(&self.bell);

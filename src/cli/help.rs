@@ -18,7 +18,7 @@ pub const SHORT: &str = "`--help` adds examples, exit codes and the variables of
 
 /// Below the help of `demo`.
 pub const DEMO: &str = "\
-Runs a broker, an endpoint and a load in this process, kills the pipeline in the middle, starts \
+Runs a broker, an endpoint and a load in this process, kills the delivering process in the middle, starts \
 it again, and has an independent check say what was lost, out of order or sent again. Exits with \
 1 when a promise broke.";
 

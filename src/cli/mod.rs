@@ -197,7 +197,7 @@ pub struct CheckArgs {
 /// The flags of `demo`.
 #[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
-    /// Records to deliver [default: as many as take about 15 seconds]
+    /// Records to deliver [default: as many as are delivered in 10 seconds]
     #[arg(long, value_name = "N")]
     pub records: Option<NonZeroU64>,
     /// Keys they are spread over

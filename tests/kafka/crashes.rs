@@ -43,6 +43,11 @@ fn killed_three_times_and_back_as_a_new_member() {
 }
 
 #[test]
+fn killed_twice_and_back_in_the_newer_group_protocol() {
+    killed("killed-newer", 2, |keyway| keyway.kafka("group.protocol", "consumer"));
+}
+
+#[test]
 fn a_survivor_takes_over_from_a_member_that_was_killed() {
     let stage = Stage::new("survivor", PARTITIONS);
     stage.endpoint.script(faulty(2, 25, 0.05));

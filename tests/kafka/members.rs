@@ -10,6 +10,11 @@ fn start(stage: &Stage<'_>, settings: impl Fn(Keyway) -> Keyway) -> Running {
     settings(stage.keyway().env("KEYWAY_SENDERS", 64)).start()
 }
 
+/// A member of the classic protocol that soon hears of a rebalance.
+fn swift(keyway: Keyway) -> Keyway {
+    keyway.kafka("heartbeat.interval.ms", "500")
+}
+
 /// Three members come one after the other, leave one after the other, and one comes back.
 fn come_and_go(name: &str, settings: impl Fn(Keyway) -> Keyway + Copy) {
     let stage = Stage::new(name, PARTITIONS);
@@ -41,12 +46,12 @@ fn come_and_go(name: &str, settings: impl Fn(Keyway) -> Keyway + Copy) {
 
 #[test]
 fn members_come_and_go_cooperative_sticky() {
-    come_and_go("cooperative", |keyway| keyway);
+    come_and_go("cooperative", swift);
 }
 
 #[test]
 fn members_come_and_go_eager() {
-    come_and_go("eager", |keyway| keyway.kafka("partition.assignment.strategy", "range"));
+    come_and_go("eager", |keyway| swift(keyway).kafka("partition.assignment.strategy", "range"));
 }
 
 #[test]
@@ -89,7 +94,7 @@ fn rolled(name: &str, settings: impl Fn(Keyway) -> Keyway + Copy) {
 
 #[test]
 fn static_members_are_upgraded_one_by_one_and_nobody_notices() {
-    rolled("static", |keyway| keyway);
+    rolled("static", swift);
 }
 
 #[test]
@@ -164,14 +169,14 @@ fn members_are_toggled_all_the_time() {
     let stage = Stage::new("churn", PARTITIONS);
     stage.endpoint.script(faulty(140, 160, 0.01));
     let load = stage.load(250, 400);
-    let mut members = vec![start(&stage, |keyway| keyway)];
+    let mut members = vec![start(&stage, swift)];
     let mut leaving: Vec<Running> = Vec::new();
     for action in 0..16_usize {
         // Progress, whatever else goes on.
         stage.wait_for_more(120);
         let grows = members.len() < 2 || (members.len() < 4 && action % 3 != 2);
         if grows {
-            members.push(start(&stage, |keyway| keyway));
+            members.push(start(&stage, swift));
         } else {
             let mut one = members.remove(0);
             one.signal(crate::support::Signal::TERM);

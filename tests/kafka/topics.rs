@@ -1,7 +1,7 @@
 //! What topics do while Keyway runs, or does not: they grow, shrink, go and come again.
 
 use super::stage::{Stage, distinct, keyed, said};
-use crate::support::{Cluster, Gate, Kafka, Reply, Running, Sent, numbered, script, unique};
+use crate::support::{Cluster, Gate, Kafka, Reply, Sent, numbered, script, unique};
 
 /// Records over all partitions of a topic, `each` for each.
 fn spread(stage: &Stage<'_>, partitions: i32, each: usize) -> Vec<Sent> {
@@ -32,8 +32,10 @@ fn records_deleted_under_a_member_that_is_held_up_are_passed() {
     let gate = Gate::closed();
     let behind = gate.clone();
     stage.endpoint.script(move |_| Reply::ok().behind(&behind));
-    let sent = stage.produce(distinct(2_000));
-    // A small buffer, so that most is still with the broker when it is deleted there.
+    // Written in small batches, and little held here and fetched ahead: most is still with the
+    // broker when it is deleted there.
+    let batches = (0..40).map(|batch| (0..50).map(|n| keyed(n, batch * 50 + n)).collect());
+    let sent: Vec<Sent> = batches.flat_map(|batch| stage.produce(batch)).collect();
     let mut keyway = stage
         .keyway()
         .env("KEYWAY_BUFFER_RECORDS", 50)
@@ -104,7 +106,10 @@ fn topics_that_match_a_pattern_are_found_when_they_are_made() {
 fn made_again(name: &str, (from, before): (i32, usize), (to, after): (i32, usize), slowly: bool) {
     let stage = Stage::new(name, from);
     let old = spread(&stage, from, before);
-    let mut keyway = stage.keyway().env("KEYWAY_COMMIT_INTERVAL", "100ms").start();
+    let keyway = stage.keyway().env("KEYWAY_COMMIT_INTERVAL", "100ms");
+    // At once: before the member asks for the topics again, so that only its fetches can tell.
+    let refresh = if slowly { "500" } else { "60000" };
+    let mut keyway = keyway.kafka("topic.metadata.refresh.interval.ms", refresh).start();
     stage.finish(&old).assert_exact();
     let seen = stage.endpoint.look(crate::support::Ledger::count);
     stage.kafka.delete_topic(&stage.topic);
@@ -201,9 +206,5 @@ fn a_member_whose_topic_was_deleted_lives_on_and_says_so() {
     assert_eq!(keyway.get("/livez").map(|(status, _)| status), Some(200));
     let noise = said(&keyway, "waiting for the topic to be made");
     assert!(noise < 10, "said {noise} times");
-    stop_soon(&mut keyway);
-}
-
-fn stop_soon(keyway: &mut Running) {
     keyway.stop();
 }

@@ -2,24 +2,24 @@
 
 use std::time::Duration;
 
-use super::stage::{Stage, assert_adds_up};
+use super::stage::{Counts, Stage, assert_adds_up};
 use crate::support::*;
 
 /// The most of what is held that was ever seen in the metrics.
 #[derive(Debug, Default)]
 struct Most {
-    records: f64,
-    bytes: f64,
-    in_flight: f64,
+    records: usize,
+    bytes: usize,
+    in_flight: usize,
 }
 
 impl Most {
     fn note(&mut self, metrics: &Metrics) {
         assert_adds_up(metrics);
-        let of = |name: &str| metrics.sum(name, &[]);
-        self.records = self.records.max(of("keyway_held_records"));
-        self.bytes = self.bytes.max(of("keyway_held_bytes"));
-        self.in_flight = self.in_flight.max(of("keyway_in_flight"));
+        let of = |name: &str| metrics.count(name, &[]);
+        self.records = self.records.max(of("held_records"));
+        self.bytes = self.bytes.max(of("held_bytes"));
+        self.in_flight = self.in_flight.max(of("in_flight"));
     }
 }
 
@@ -56,10 +56,10 @@ fn held_records_stay_within_the_budget() {
     let records = (0..8_000).map(|n| Record::new(format!("k{}", n % 500), "x")).collect();
     // A partition leaves a share to the others, so that the last of the room is not used.
     let most = lag(records, ("KEYWAY_BUFFER_RECORDS", "600"), |metrics| {
-        metrics.sum("keyway_held_records", &[]) >= 500.0
-            && metrics.sum("keyway_partition_held", &[("reason", "buffer")]) >= 1.0
+        metrics.count("held_records", &[]) >= 500
+            && metrics.count("partition_held", &[("reason", "buffer")]) >= 1
     });
-    assert!(most.records <= 600.0 && most.in_flight <= 40.0, "{most:?}");
+    assert!(most.records <= 600 && most.in_flight <= 40, "{most:?}");
 }
 
 #[test]
@@ -67,11 +67,11 @@ fn held_bytes_stay_within_the_budget() {
     let value = "x".repeat(4_000);
     let records = (0..2_000).map(|n| Record::new(format!("k{}", n % 500), value.clone())).collect();
     let most = lag(records, ("KEYWAY_BUFFER_BYTES", "1MiB"), |metrics| {
-        metrics.sum("keyway_held_bytes", &[]) >= 900_000.0
-            && metrics.sum("keyway_partition_held", &[("reason", "buffer")]) >= 1.0
+        metrics.count("held_bytes", &[]) >= 900_000
+            && metrics.count("partition_held", &[("reason", "buffer")]) >= 1
     });
     // The last record taken in may lie across the limit.
-    assert!(most.bytes <= f64::from((1 << 20) + 5_000), "{most:?}");
+    assert!(most.bytes <= (1 << 20) + 5_000, "{most:?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::settled::Settled;
-use super::stage::Stage;
+use super::stage::{Counts, Stage};
 use crate::support::*;
 
 /// An endpoint that refuses the records of the key `bad` with 422.
@@ -100,7 +100,7 @@ fn a_redirect_is_not_followed_and_counts_as_refused() {
     let sent = stage.produce(numbered(1, 1));
     let mut keyway = stage.keyway().env("KEYWAY_RETRY_ON_REJECTED", "drop").start();
     stage.wait_all_committed();
-    assert_eq!(keyway.metrics().sum("keyway_records_dropped_total", &[]), 1.0);
+    assert_eq!(keyway.metrics().count("records_dropped_total", &[]), 1);
     keyway.stop();
     assert_eq!(elsewhere.look(Ledger::count), 0);
     assert_eq!(stage.endpoint.look(|ledger| ledger.attempts(&sent[0].id)), 1);
@@ -128,9 +128,8 @@ fn a_refused_record_parks_its_lane_and_the_others_flow() {
     stage.endpoint.wait_for_delivered(8);
     // Parked, said once, and tried again and again.
     stage.endpoint.wait_until("three tries", |ledger| ledger.attempts(&sent[3].id) >= 3);
-    let metrics =
-        keyway.wait_for_metrics("a parked lane", |it| it.sum("keyway_lanes_parked", &[]) == 1.0);
-    assert_eq!(metrics.sum("keyway_held_records", &[]), 2.0);
+    let metrics = keyway.wait_for_metrics("a parked lane", |it| it.count("lanes_parked", &[]) == 1);
+    assert_eq!(metrics.count("held_records", &[]), 2);
     let said = keyway.wait_for_logs("lane parked", 1);
     assert_eq!(said.len(), 1);
     assert!(said[0]["reason"].as_str().is_some_and(|it| it.contains("422")), "{}", said[0]);
@@ -151,8 +150,8 @@ fn a_refused_record_is_dropped_where_that_is_set() {
     let mut keyway = stage.keyway().env("KEYWAY_RETRY_ON_REJECTED", "drop").start();
     stage.wait_all_committed();
     let metrics = keyway.metrics();
-    assert_eq!(metrics.sum("keyway_records_dropped_total", &[]), 2.0);
-    assert_eq!(metrics.sum("keyway_records_delivered_total", &[]), 8.0);
+    assert_eq!(metrics.count("records_dropped_total", &[]), 2);
+    assert_eq!(metrics.count("records_delivered_total", &[]), 8);
     keyway.stop();
     let (lost, attempts) =
         stage.endpoint.look(|ledger| (ledger.lost(&sent), ledger.attempts(&sent[3].id)));
@@ -208,7 +207,7 @@ fn attempts_used_up_park_drop_or_stop_as_set() {
             }
             "drop" => {
                 stage.wait_all_committed();
-                assert_eq!(keyway.metrics().sum("keyway_records_dropped_total", &[]), 2.0);
+                assert_eq!(keyway.metrics().count("records_dropped_total", &[]), 2);
                 keyway.stop();
                 assert_eq!(attempts(), 3);
             }

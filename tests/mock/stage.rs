@@ -74,15 +74,31 @@ pub fn quick(keyway: Keyway) -> Keyway {
 
 /// Promise P7: everything that was received is accounted for, at any moment.
 pub fn assert_adds_up(metrics: &Metrics) {
-    let count = |name: &str| metrics.sum(&format!("keyway_{name}"), &[]);
     let out = ["delivered", "dead_lettered", "dropped", "returned"]
-        .map(|how| count(&format!("records_{how}_total")));
-    let all = out.iter().sum::<f64>() + count("held_records");
-    let received = count("records_received_total");
-    assert!((received - all).abs() < 0.5, "received {received}, {out:?}, {metrics:?}");
+        .map(|how| metrics.count(&format!("records_{how}_total"), &[]));
+    let held = metrics.count("held_records", &[]);
+    let received = metrics.count("records_received_total", &[]);
+    assert_eq!(received, out.iter().sum::<usize>() + held, "{out:?}, {held} held, {metrics:?}");
 }
 
-/// A whole number of metrics.
-pub fn whole(value: usize) -> f64 {
-    f64::from(u32::try_from(value).expect("a small number"))
+/// Metrics as the whole numbers that counts are.
+pub trait Counts {
+    /// The sum of all samples of `keyway_` and this name that have these labels.
+    fn count(&self, name: &str, labels: &[(&str, &str)]) -> usize;
+}
+
+impl Counts for Metrics {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be whole and small"
+    )]
+    fn count(&self, name: &str, labels: &[(&str, &str)]) -> usize {
+        let sum = self.sum(&format!("keyway_{name}"), labels);
+        assert!(
+            (0.0..1e15).contains(&sum) && sum.fract().abs() < 1e-9,
+            "{name} is no count: {sum}"
+        );
+        sum as usize
+    }
 }

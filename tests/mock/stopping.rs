@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::settled::Settled;
-use super::stage::Stage;
+use super::stage::{Counts, Stage};
 use crate::support::*;
 
 #[test]
@@ -18,7 +18,7 @@ fn it_stops_at_once_while_everything_waits_for_a_retry() {
         .env("KEYWAY_DRAIN_DEADLINE", "1h")
         .start();
     keyway.wait_for_metrics("every lane to wait", |metrics| {
-        metrics.sum("keyway_lanes_waiting", &[]) == 50.0
+        metrics.count("lanes_waiting", &[]) == 50
     });
     keyway.stop();
     stage.endpoint.incident("stopped");

@@ -1,7 +1,7 @@
 //! What a pipeline takes from: topics by name and pattern, fixed partitions, topics that are not
 //! there yet, and several pipelines in one process.
 
-use super::stage::{Stage, quick};
+use super::stage::{Counts, Stage, quick};
 use crate::support::*;
 
 #[test]
@@ -10,9 +10,9 @@ fn an_empty_topic_is_waited_on_and_left_cleanly() {
     let mut keyway = stage.keyway().start();
     keyway.wait_ready();
     let metrics = keyway.wait_for_metrics("three partitions", |metrics| {
-        metrics.sum("keyway_assigned_partitions", &[]) == 3.0
+        metrics.count("assigned_partitions", &[]) == 3
     });
-    assert_eq!(metrics.sum("keyway_records_received_total", &[]), 0.0);
+    assert_eq!(metrics.count("records_received_total", &[]), 0);
     assert_eq!(keyway.get("/livez").map(|(status, _)| status), Some(200));
     keyway.stop();
     let troubles: Vec<_> =
@@ -79,7 +79,7 @@ fn fixed_partitions_are_taken_and_no_others() {
             _ => one.offset.is_none(),
         })
     });
-    assert_eq!(keyway.metrics().sum("keyway_assigned_partitions", &[]), 2.0);
+    assert_eq!(keyway.metrics().count("assigned_partitions", &[]), 2);
     keyway.stop();
     stage.endpoint.verdict(&wanted).assert_exact();
 
@@ -137,14 +137,12 @@ fn pipelines_of_one_file_run_side_by_side_with_consumers_of_their_own() {
     stage.mock.wait_all_committed(&groups[0], &stage.topic);
     stage.mock.wait_all_committed(&groups[1], &bills);
     let metrics = keyway.wait_for_metrics("the third to fail", |metrics| {
-        metrics.sum("keyway_retries_total", &[("pipeline", "broken")]) > 0.0
+        metrics.count("retries_total", &[("pipeline", "broken")]) > 0
     });
-    for (name, delivered, partitions) in
-        [("orders", 100.0, 2.0), ("bills", 100.0, 3.0), ("broken", 0.0, 2.0)]
-    {
-        let of = |metric: &str| metrics.sum(metric, &[("pipeline", name)]);
-        assert_eq!(of("keyway_records_delivered_total"), delivered, "{name}");
-        assert_eq!(of("keyway_assigned_partitions"), partitions, "{name}");
+    for (name, delivered, partitions) in [("orders", 100, 2), ("bills", 100, 3), ("broken", 0, 2)] {
+        let of = |metric: &str| metrics.count(metric, &[("pipeline", name)]);
+        assert_eq!(of("records_delivered_total"), delivered, "{name}");
+        assert_eq!(of("assigned_partitions"), partitions, "{name}");
     }
     let broken = stage.mock.committed(&groups[2], &stage.topic);
     assert!(broken.iter().all(|one| one.offset.unwrap_or(0) == 0), "{broken:?}");

@@ -65,6 +65,8 @@ pub struct Arbiter {
     letters: BTreeMap<u64, Letter<Record>>,
     /// Stays that were let go of.
     let_go: BTreeSet<Epoch>,
+    /// Stays of which nothing is to be sent any more.
+    cancelled: BTreeSet<Epoch>,
     /// Records that a sabotaged desk was told to forget, and when they are queued anew.
     requeue: Vec<(Micros, Record)>,
     watch: Watch,
@@ -87,6 +89,7 @@ impl Arbiter {
             settled_since: None,
             letters: BTreeMap::new(),
             let_go: BTreeSet::new(),
+            cancelled: BTreeSet::new(),
             requeue: Vec::new(),
             watch: Watch::default(),
         };
@@ -195,16 +198,14 @@ impl Arbiter {
 
     fn cancel(&mut self, which: &Which, bus: &mut Bus, env: &mut Env) {
         self.give_up(which, bus, env);
+        match which {
+            Which::Some(epochs) => self.cancelled.extend(epochs),
+            Which::All => self.cancelled.extend(self.epochs()),
+        }
         for (sender, it) in self.senders.iter().enumerate() {
-            let (Sender::Given(serial, delivery) | Sender::Sending(serial, delivery)) = it else {
-                continue;
-            };
-            if env.is(Sabotage::CancelMissesGiven) && matches!(it, Sender::Given(..)) {
-                continue;
-            }
-            if delivery.entries().iter().any(|entry| which.has(entry.item().epoch)) {
-                let serial = *serial;
-                let (pid, arbiter) = (bus.pid, self.index);
+            let Sender::Sending(serial, delivery) = it else { continue };
+            if self.is_cancelled(delivery) {
+                let (serial, pid, arbiter) = (*serial, bus.pid, self.index);
                 let wait = env.random.below(500);
                 env.after(wait, Event::Cancelled { pid, arbiter, sender, serial });
             }
@@ -268,6 +269,10 @@ impl Arbiter {
 
     fn dispatch(&mut self, env: &mut Env) -> Option<Delivery<Record>> {
         let delivery = self.desk.dispatch()?;
+        let (sending, limit) = (self.desk.sending(), if self.paused { 0 } else { self.limit });
+        if sending > limit {
+            env.check.violated("P5", || format!("{sending} deliveries are under way, not {limit}"));
+        }
         for entry in delivery.entries() {
             if self.let_go.contains(&entry.item().epoch) {
                 let item = entry.item().clone();

@@ -152,17 +152,24 @@ fn stall(world: &mut World, slot: usize) {
     });
 }
 
+/// Cuts off the end of a log: somewhere, or between what is committed and the last that the commit's
+/// metadata tells of.
 fn truncate(world: &mut World, partition: usize) {
-    let end = world.env.broker.logs[partition].end;
-    if end > 0 {
-        world.env.counts.truncations += 1;
-        let back = world.env.random.between(1, 12).min(u64::try_from(end).unwrap_or(1));
-        world.cut(partition, end - Offset::try_from(back).unwrap_or(1), false);
-        // Elections and rebalances come together, so that somebody has only the metadata to go by.
-        if world.env.random.percent(50) {
-            bounce(world, partition);
-        }
-        let soon = world.env.random.between(1, 300) * MILLIS;
-        world.env.after(soon, Event::Refill { partition });
+    let env = &mut world.env;
+    let end = env.broker.logs[partition].end;
+    if end == 0 {
+        return;
     }
+    env.counts.truncations += 1;
+    let base = env.broker.committed[partition].as_ref().map_or(0, |it| it.base);
+    let most = if env.random.percent(50) && base + 1 < end { end - base - 1 } else { end };
+    let most = u64::try_from(most).unwrap_or(1);
+    let back = env.random.between(1, most.min(40));
+    world.cut(partition, end - Offset::try_from(back).unwrap_or(1), false);
+    // Elections and rebalances come together, so that somebody has only the metadata to go by.
+    if world.env.random.percent(50) {
+        bounce(world, partition);
+    }
+    let soon = world.env.random.between(1, 600) * MILLIS;
+    world.env.after(soon, Event::Refill { partition });
 }

@@ -107,15 +107,6 @@ pub enum Which {
     All,
 }
 
-impl Which {
-    pub fn has(&self, epoch: Epoch) -> bool {
-        match self {
-            Self::Some(epochs) => epochs.contains(&epoch),
-            Self::All => true,
-        }
-    }
-}
-
 #[derive(Debug)]
 pub enum ToArbiter {
     Release { drain: u64, which: Which, deliver: bool },

@@ -177,9 +177,8 @@ impl Member {
             let fetched = self.client.fetcher(it.stay.partition).is_some_and(|it| !it.is_empty());
             let may = matches!(it.stay.admission(&self.bus, env), Admission::Take(_));
             // One that rests is woken only when enough room is there to be worth it.
-            let (stay, all) = (self.bus.stay(it.stay.epoch), self.bus.held);
-            let position = stay.position();
-            let wakes = self.bus.intake.wakes(self.bus.partitions, all, stay.held, position);
+            let rests = self.bus.stay(it.stay.epoch).resting.is_some();
+            let wakes = !rests || self.bus.intake.has_slack(self.bus.held);
             !it.draining && fetched && may && wakes && !self.poll.is_full()
         });
         if !may_take || (!only_stashed && could_take.is_none()) {

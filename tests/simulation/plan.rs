@@ -177,7 +177,7 @@ impl Plan {
             keys: random.pick(&[1, 2, 5, 20, 100]),
             zipf: random.percent(50),
             null_keys: random.pick(&[0, 0, 10, 40]),
-            gaps: random.pick(&[0, 0, 5, 30]),
+            gaps: random.pick(&[0, 0, 5, 30, 60]),
             longest_gap: random.pick(&[1, 5, 200, 5_000]),
             ends_known: random.percent(85),
             record_bytes: random.pick(&[50, 500, 4_000]),
@@ -238,6 +238,8 @@ impl Plan {
             self.poison_partition = true;
             self.poison = u64::MAX;
             self.members = 1;
+            self.records = 250;
+            self.intake.records = random.pick(&[16, 40]);
         }
     }
 

@@ -233,7 +233,8 @@ impl World {
         let broker = &mut self.env.broker;
         (broker.trouble_until, broker.letters_down_until) = (0, 0);
         for member in self.members.iter_mut().flatten() {
-            member.bus.stalled.fill(0);
+            let now = self.env.now;
+            member.bus.stalled.iter_mut().for_each(|until| *until = (*until).min(now));
             member.pause(false, &mut self.env);
         }
     }

@@ -16,6 +16,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rustix::process::Signal;
 
 pub use self::admin::Member;
+pub use self::properties::GUEST;
 use self::properties::{Ports, USER};
 use super::child::{Folder, Guarded};
 use super::cluster::{Access, Cluster};
@@ -103,7 +104,8 @@ impl Kafka {
         Self::start_with(&[Listener::Plain])
     }
 
-    /// Starts a broker of the test's own, with every kind of listener.
+    /// Starts a broker of the test's own, with every kind of listener, where [`GUEST`] may do only
+    /// what it was granted.
     pub fn start_secured() -> Self {
         Self::start_with(&Listener::ALL)
     }
@@ -240,8 +242,11 @@ impl Home {
     /// Prepares the data folder, as a broker wants it before its first start.
     fn format(&self) {
         let properties = self.properties().display().to_string();
-        let login = format!("[name={},password={}]", USER.0, USER.1);
-        let users = ["SCRAM-SHA-256", "SCRAM-SHA-512"].map(|kind| format!("{kind}={login}"));
+        let users = [USER, GUEST].into_iter().flat_map(|(name, password)| {
+            let login = format!("[name={name},password={password}]");
+            ["SCRAM-SHA-256", "SCRAM-SHA-512"].map(|kind| format!("{kind}={login}"))
+        });
+        let users: Vec<String> = users.collect();
         let mut arguments =
             vec!["format", "--standalone", "-t", "S2V5d2F5VGVzdENsdXN0ZQ", "-c", &properties];
         if self.client.is_some() {

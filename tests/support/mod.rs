@@ -28,7 +28,7 @@ pub use endpoint::{
     Again, Disorder, Ending, Endpoint, Entry, Gate, Lanes, Ledger, Overlap, Reply, Request,
     RequestId, Script, Verdict, script,
 };
-pub use kafka::{Kafka, Listener, Member};
+pub use kafka::{GUEST, Kafka, Listener, Member};
 pub use keyway::{Keyway, Metrics, Output, Running};
 pub use mock::Mock;
 pub use ports::HeldPort;

@@ -15,6 +15,7 @@ pub mod lanes;
 pub mod ledger;
 pub mod outcome;
 pub mod retry;
+pub mod standstill;
 
 /// The position of a record in its partition, as Kafka counts it.
 pub type Offset = i64;

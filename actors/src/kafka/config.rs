@@ -55,7 +55,7 @@ pub(crate) fn consumer(config: &PipelineConfig) -> ClientConfig {
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("enable.partition.eof", "true")
-        .set_log_level(RDKafkaLogLevel::Warning);
+        .set_log_level(log_level(&config.kafka));
     client
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn producer(config: &PipelineConfig, own: &BTreeMap<String, String>) 
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set("message.timeout.ms", "0")
-        .set_log_level(RDKafkaLogLevel::Warning);
+        .set_log_level(log_level(own));
     client
 }
 
@@ -91,6 +91,11 @@ pub(crate) fn admin(kafka: &BTreeMap<String, String>) -> ClientConfig {
     }
     client.set_log_level(RDKafkaLogLevel::Error);
     client
+}
+
+/// What librdkafka hands over for the log: warnings, and everything where `debug` asks for more.
+fn log_level(properties: &BTreeMap<String, String>) -> RDKafkaLogLevel {
+    if properties.contains_key("debug") { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Warning }
 }
 
 /// What librdkafka says of a configuration that it refuses, without the value, which may be secret.

@@ -45,18 +45,32 @@ pub(crate) struct Context {
     closing: AtomicBool,
     /// A log line or statistics were served since the last look.
     served: AtomicBool,
+    /// The group, for messages.
+    group: String,
+    /// What librdkafka said of the error that the poll is about to return.
+    reason: Mutex<String>,
     stats: Arc<Stats>,
 }
 
 impl Context {
-    pub(crate) fn new(stats: Arc<Stats>, log: Logger) -> Self {
+    pub(crate) fn new(group: &str, stats: Arc<Stats>, log: Logger) -> Self {
         Self {
             log,
             notices: Mutex::default(),
             closing: AtomicBool::new(false),
             served: AtomicBool::new(false),
+            group: group.to_owned(),
+            reason: Mutex::default(),
             stats,
         }
+    }
+
+    /// What the error is about that the poll has just returned: the group, and librdkafka's own
+    /// words, which name the topic or the broker. Empty if it said nothing.
+    pub(crate) fn about(&self) -> String {
+        let reason =
+            std::mem::take(&mut *self.reason.lock().unwrap_or_else(PoisonError::into_inner));
+        if reason.is_empty() { reason } else { format!("group {}: {reason}", self.group) }
     }
 
     /// Whether a log line or statistics were served since the last call: they come through the
@@ -109,8 +123,9 @@ impl ClientContext for Context {
         log_librdkafka(&self.log, level, facility, message);
     }
 
-    fn error(&self, _error: KafkaError, _reason: &str) {
-        // The same error comes out of the poll, where it is dealt with; librdkafka logs it too.
+    fn error(&self, _error: KafkaError, reason: &str) {
+        // The error itself comes out of the poll, without these words, and is dealt with there.
+        reason.clone_into(&mut self.reason.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     fn stats_raw(&self, statistics: &[u8]) {

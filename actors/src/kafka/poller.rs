@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use actix::Addr;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use slog::{Logger, warn};
 use tokio::sync::mpsc;
@@ -249,6 +250,7 @@ impl Poller {
             self.main_due = false;
             self.poll_main_queue()?;
             self.look_at_log_ends();
+            self.look_at_resting();
         }
         while self.unanswered.is_none() {
             match self.consumer.context().next() {
@@ -284,13 +286,29 @@ impl Poller {
     }
 
     fn trouble(&mut self, error: &KafkaError) -> Result<(), PipelineError> {
-        match self.troubles.judge(error, self.consumer.client().fatal_error(), Instant::now()) {
+        let about = self.consumer.context().about();
+        self.trouble_about(&about, error)
+    }
+
+    fn trouble_about(&mut self, about: &str, error: &KafkaError) -> Result<(), PipelineError> {
+        let fatal = self.consumer.client().fatal_error();
+        match self.troubles.judge_about(about, error, fatal, Instant::now()) {
             Trouble::Final(reason) => Err(PipelineError::Kafka(reason)),
             Trouble::Passing { reason, suppressed } => {
-                warn!(self.log, "kafka: {}", reason; "suppressed" => suppressed);
+                warn!(self.log, "kafka: {}", reason; "about" => about, "suppressed" => suppressed);
                 Ok(())
             }
             Trouble::Said => Ok(()),
+        }
+    }
+
+    /// Gives partitions that rest another turn. The bell waits for room that is worth it, which need
+    /// not come while what is held stays held: a little room is taken after a while all the same.
+    fn look_at_resting(&mut self) {
+        for (&slot, partition) in &self.partitions {
+            if partition.assignment().unrest() && !self.ready.contains(&slot) {
+                self.ready.push_back(slot);
+            }
         }
     }
 
@@ -358,7 +376,16 @@ impl Poller {
         if !slice.empty {
             self.ready.push_back(slot);
         }
-        slice.error.map_or(Ok(()), |code| self.trouble(&KafkaError::MessageConsumption(code)))
+        slice.error.map_or(Ok(()), |code| self.trouble_with(slot, code))
+    }
+
+    /// librdkafka refused what was to be fetched from a partition.
+    fn trouble_with(&mut self, slot: usize, code: RDKafkaErrorCode) -> Result<(), PipelineError> {
+        let place = self.partitions.get(&slot).map(|partition| {
+            let assignment = partition.assignment();
+            format!("{}/{}", assignment.topic(), assignment.partition())
+        });
+        self.trouble_about(&place.unwrap_or_default(), &KafkaError::MessageConsumption(code))
     }
 
     /// A stay begins later than the committed offset: compaction, transaction markers, or records

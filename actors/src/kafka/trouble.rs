@@ -24,13 +24,24 @@ pub(crate) enum Trouble {
 /// Remembers what was said.
 #[derive(Debug, Default)]
 pub(crate) struct Troubles {
-    said: BTreeMap<i32, (Instant, u64)>,
+    said: BTreeMap<(i32, String), (Instant, u64)>,
 }
 
 impl Troubles {
     /// Judges an error; `fatal` is what librdkafka says if it has given up on the client.
     pub(crate) fn judge(
         &mut self,
+        error: &KafkaError,
+        fatal: Option<(RDKafkaErrorCode, String)>,
+        now: Instant,
+    ) -> Trouble {
+        self.judge_about("", error, fatal, now)
+    }
+
+    /// The same for an error of which is known what it is about.
+    pub(crate) fn judge_about(
+        &mut self,
+        about: &str,
         error: &KafkaError,
         fatal: Option<(RDKafkaErrorCode, String)>,
         now: Instant,
@@ -42,15 +53,19 @@ impl Troubles {
             return Trouble::Final(error.to_string());
         };
         if let Some(remedy) = remedy(code) {
-            return Trouble::Final(format!("{code}: {remedy}"));
+            let about = if about.is_empty() { String::new() } else { format!(" ({about})") };
+            return Trouble::Final(format!("{code}: {remedy}{about}"));
         }
-        match self.said.get_mut(&(code as i32)) {
+        // One topic that is missing must not hide another; that a broker is away, each says anew.
+        let about = if is_missing(code) { about } else { "" };
+        let key = (code as i32, about.to_owned());
+        match self.said.get_mut(&key) {
             Some((said, suppressed)) if now.duration_since(*said) < SAY_EVERY => {
                 *suppressed += 1;
                 Trouble::Said
             }
             _ => {
-                let (_, suppressed) = self.said.insert(code as i32, (now, 0)).unwrap_or((now, 0));
+                let (_, suppressed) = self.said.insert(key, (now, 0)).unwrap_or((now, 0));
                 Trouble::Passing { reason: describe(code), suppressed }
             }
         }
@@ -82,11 +97,13 @@ fn remedy(code: RDKafkaErrorCode) -> Option<&'static str> {
     })
 }
 
+fn is_missing(code: RDKafkaErrorCode) -> bool {
+    matches!(code, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)
+}
+
 fn describe(code: RDKafkaErrorCode) -> String {
     match code {
-        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {
-            format!("{code}: waiting for the topic to be made")
-        }
+        code if is_missing(code) => format!("{code}: waiting for the topic to be made"),
         RDKafkaErrorCode::AllBrokersDown
         | RDKafkaErrorCode::BrokerTransportFailure
         | RDKafkaErrorCode::Resolve => format!("{code}: waiting for a broker"),
@@ -123,6 +140,16 @@ mod tests {
         let denied = consumption(RDKafkaErrorCode::TopicAuthorizationFailed);
         let judged = Troubles::default().judge(&denied, None, Instant::now());
         assert!(matches!(judged, Trouble::Final(reason) if reason.contains("grant")));
+    }
+
+    #[test]
+    fn each_missing_topic_is_said() {
+        let (mut troubles, now) = (Troubles::default(), Instant::now());
+        let missing = consumption(RDKafkaErrorCode::UnknownTopicOrPartition);
+        let mut judge = |about| troubles.judge_about(about, &missing, None, now);
+        assert!(matches!(judge("one"), Trouble::Passing { suppressed: 0, .. }));
+        assert!(matches!(judge("two"), Trouble::Passing { suppressed: 0, .. }));
+        assert_eq!(judge("one"), Trouble::Said);
     }
 
     #[test]

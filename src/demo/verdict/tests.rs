@@ -131,6 +131,10 @@ fn a_request_that_never_ended_is_in_the_way_of_the_next() {
     story.requests[0].end = None;
     let findings = story.judge();
     assert_eq!((findings.lost, findings.out_of_order), (1, 1));
+    // Also of its own retry.
+    let mut story = Story::of(&[(0, 1)]).delivered(0, 0, 0, 10).delivered(0, 0, 0, 50);
+    story.requests[0].end = None;
+    assert_eq!(story.judge().out_of_order, 1);
 }
 
 #[test]

@@ -17,8 +17,14 @@ use crate::trace::trace;
 impl Arbiter {
     pub fn begin(&mut self, sender: usize, serial: u64, bus: &mut Bus, env: &mut Env) {
         match std::mem::replace(&mut self.senders[sender], Sender::Idle) {
-            Sender::Given(given, delivery) if given == serial => {
-                self.send(sender, serial, delivery, bus, env);
+            Sender::Given(given, mut delivery) if given == serial => {
+                if self.is_cancelled(&delivery) && !env.is(Sabotage::CancelMissesGiven) {
+                    // It counts as an attempt although it was none.
+                    delivery.entries_mut().iter_mut().for_each(|it| it.item_mut().tries += 1);
+                    self.abandon(sender, delivery, bus, env);
+                } else {
+                    self.send(sender, serial, delivery, bus, env);
+                }
             }
             Sender::Holding(held) if held == serial => {
                 self.idle.push(sender);
@@ -38,6 +44,10 @@ impl Arbiter {
     ) {
         let asked: Vec<Asked> =
             delivery.entries().iter().map(|entry| asked(entry.item())).collect();
+        if self.is_cancelled(&delivery) {
+            let items = format!("{:?}", delivery.entries());
+            env.check.violated("P2", || format!("sent after it was cancelled: {items}"));
+        }
         let mut lane = None;
         for entry in delivery.entries_mut() {
             let attempts = entry.attempts();
@@ -109,23 +119,20 @@ impl Arbiter {
     }
 
     pub fn cancelled(&mut self, sender: usize, serial: u64, bus: &mut Bus, env: &mut Env) {
-        let delivery = match std::mem::replace(&mut self.senders[sender], Sender::Idle) {
-            Sender::Sending(sent, delivery) if sent == serial => delivery,
-            Sender::Given(given, mut delivery) if given == serial => {
-                // It counts as an attempt although it was none.
-                delivery.entries_mut().iter_mut().for_each(|it| it.item_mut().tries += 1);
-                delivery
-            }
-            other => {
-                self.senders[sender] = other;
-                return;
-            }
-        };
-        env.counts.cancelled += 1;
+        let Some(delivery) = self.take(sender, serial) else { return };
         self.watch.ended(delivery.entries());
+        self.abandon(sender, delivery, bus, env);
+    }
+
+    fn abandon(&mut self, sender: usize, delivery: Delivery<Record>, bus: &mut Bus, env: &mut Env) {
+        env.counts.cancelled += 1;
         let said = &mut self.said;
         self.desk.abandon(delivery, env.moment(), &mut |effect| note(said, effect));
         self.after_delivery(sender, bus, env);
+    }
+
+    pub(super) fn is_cancelled(&self, delivery: &Delivery<Record>) -> bool {
+        delivery.entries().iter().any(|entry| self.cancelled.contains(&entry.item().epoch))
     }
 
     fn take(&mut self, sender: usize, serial: u64) -> Option<Delivery<Record>> {

@@ -10,6 +10,16 @@ use crate::support::ports::HeldPort;
 /// The name and password that the SASL listeners know.
 pub(super) const USER: (&str, &str) = ("keyway", "keyway-secret");
 
+/// A name and password that the SASL listeners know, too, and that may do nothing.
+pub const GUEST: (&str, &str) = ("guest", "guest-secret");
+
+/// Whoever may do all: everybody who comes by a listener without a login, the client with a
+/// certificate, the user.
+const ACCESS: &str = "\
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS;User:CN=client;User:keyway
+";
+
 /// The ports of a broker, kept for its whole life, so that it comes back where it was.
 pub(super) struct Ports {
     controller: HeldPort,
@@ -69,6 +79,9 @@ ssl.truststore.type=PEM
 /// The whole file. `tls` holds `keystore.pem` and `truststore.pem` when a TLS listener is there.
 pub(super) fn text(ports: &Ports, data: &Path, tls: &Path) -> String {
     let mut text = FIXED.to_owned();
+    if ports.listeners.iter().any(|(one, _)| one.authenticated()) {
+        text += ACCESS;
+    }
     let mut listeners = Vec::new();
     let mut protocols = vec!["CONTROLLER:PLAINTEXT".to_owned()];
     for (listener, port) in &ports.listeners {

@@ -1,0 +1,117 @@
+//! The commands other than `run`, and the help pages.
+
+use super::trap::Trap;
+use crate::stage::Stage;
+use crate::support::*;
+
+fn clean(arguments: &[&str]) -> String {
+    let output = Keyway::command(arguments.iter().copied()).output();
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{arguments:?}");
+    output.stdout
+}
+
+#[test]
+fn every_command_has_a_short_help_and_a_page() {
+    let all = clean(&["--help"]);
+    for command in ["run", "check", "offsets", "demo", "completions"] {
+        assert!(all.contains(command), "{all}");
+        let (short, long) = (clean(&[command, "-h"]), clean(&[command, "--help"]));
+        assert!(short.lines().count() > 5 && short.contains("Usage:"), "{short}");
+        assert!(long.len() >= short.len() && long.contains("Usage:"), "{long}");
+        assert_eq!(long, clean(&["help", command]));
+    }
+    let page = clean(&["run", "--help"]);
+    for part in ["Examples:", "Exit codes:", "Variables:", "KEYWAY_SENDERS", "[default: 256]"] {
+        assert!(page.contains(part), "{part} is not in\n{page}");
+    }
+    assert!(page.lines().all(|line| line.chars().count() <= 100), "{page}");
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    assert_eq!(clean(&["--version"]), format!("keyway {}", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn completions_know_the_commands_and_the_flags() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = clean(&["completions", shell]);
+        // fish leaves the dashes to itself.
+        for word in ["offsets", "group-id", "log-format"] {
+            assert!(script.contains(word), "{shell} does not know {word}");
+        }
+    }
+}
+
+#[test]
+fn check_prints_what_would_be_run_and_connects_to_nothing() {
+    let trap = Trap::new();
+    let output = trap
+        .command("check")
+        .group("shop")
+        .env("KEYWAY_SENDERS", 12)
+        .env("KEYWAY_COMMIT_INTERVAL", "5s")
+        .output();
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""));
+    let plan = output.stdout;
+    assert!(plan.starts_with("the configuration is valid: 1 pipeline"), "{plan}");
+    for part in ["orders", "shop", &trap.url(), "at most 12 requests", "every 5s"] {
+        assert!(plan.contains(part), "{part} is not in\n{plan}");
+    }
+    trap.assert_untouched();
+}
+
+#[test]
+fn check_connect_tries_the_brokers_the_topic_and_the_endpoint() {
+    let stage = Stage::new(2);
+    let check = |topic: &str, url: &str| {
+        Keyway::command(["check", "--connect", "--brokers", &stage.mock.brokers()])
+            .topic(topic)
+            .group(&stage.group)
+            .url(url)
+            .output()
+    };
+    let output = check(&stage.topic, &stage.endpoint.url());
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
+    assert!(output.stdout.ends_with("everything answers"), "{}", output.stdout);
+    assert_eq!(stage.endpoint.look(Ledger::count), 0, "nothing was sent");
+
+    let output = check("no-such-topic", &stage.endpoint.url());
+    assert_eq!(output.code, 1);
+    let failed = |line: &&str| line.starts_with("FAILED") && line.contains("no-such-topic");
+    assert!(output.stdout.lines().any(|line| failed(&line)), "{}", output.stdout);
+
+    stage.endpoint.down();
+    let output = check(&stage.topic, &stage.endpoint.url());
+    assert_eq!(output.code, 1);
+    assert!(output.stdout.contains("connection refused"), "{}", output.stdout);
+    assert!(output.stdout.ends_with("1 check failed"), "{}", output.stdout);
+}
+
+#[test]
+fn offsets_tells_what_a_group_has_done_beyond_its_commits() {
+    let stage = Stage::new(1);
+    stage.produce(numbered(100, 10));
+    // Up to 40 everything, then 42 and 45: a bitset of six offsets.
+    stage.mock.commit(&stage.group, &stage.topic, 0, 40, "bAAGJAA=");
+    let output = Keyway::command(["offsets", "--brokers", &stage.mock.brokers()])
+        .topic(&stage.topic)
+        .group(&stage.group)
+        .output();
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
+    for part in [&stage.topic, &stage.group, "40", "100", "42", "45"] {
+        assert!(output.stdout.contains(part), "{part} is not in\n{}", output.stdout);
+    }
+    // It asks and joins nothing: the commit is as it was.
+    let committed = stage.committed();
+    assert_eq!((committed[0].offset, committed[0].metadata.as_str()), (Some(40), "bAAGJAA="));
+}
+
+#[test]
+fn a_short_demo_keeps_its_promises() {
+    let output =
+        Keyway::command(["demo", "--records", "300", "--keys", "20", "--latency", "2ms"]).output();
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stdout.contains("lost 0, out of order 0"), "{}", output.stdout);
+    assert!(!output.stdout.contains('\u{1b}'), "no colours and no bar where it is piped");
+}
