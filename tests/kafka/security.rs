@@ -100,7 +100,7 @@ enum Resource<'a> {
     Group(&'a str),
 }
 
-/// Grants the guest READ, by a request of Kafka's own protocol (CreateAcls, version 1): librdkafka's
+/// Grants the guest READ, by a request of Kafka's own protocol (`CreateAcls`, version 1): librdkafka's
 /// call for it is not to be had in Rust, and Kafka's tool not in the jars.
 fn grant(kafka: &Kafka, resource: Resource<'_>) {
     let text = |text: &str| {
