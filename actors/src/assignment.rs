@@ -108,31 +108,41 @@ pub struct Assignment {
     taken: Mutex<Taken>,
 }
 
-/// What the ledger has yet to learn of a partition's intake.
+/// What the ledger has yet to learn of a partition's intake, in the order it happened: what an end
+/// of the log says of the offsets behind it holds for what is taken afterwards.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Taken {
-    /// Offsets handed out as records, as runs.
-    pub(crate) runs: Vec<Range<Offset>>,
+pub(crate) struct Taken(pub(crate) Vec<Step>);
+
+/// One step of an intake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Offsets handed out as records.
+    Run(Range<Offset>),
     /// Nothing below this offset is still to come: the end of the log was seen there.
-    pub(crate) skip_to: Option<Offset>,
+    End(Offset),
 }
 
 impl Taken {
     pub(crate) fn push(&mut self, offset: Offset) {
-        match self.runs.last_mut() {
-            Some(run) if run.end == offset => run.end += 1,
-            _ => self.runs.push(offset..offset + 1),
-        }
+        self.step(Step::Run(offset..offset + 1));
+    }
+
+    pub(crate) fn end(&mut self, offset: Offset) {
+        self.step(Step::End(offset));
     }
 
     pub(crate) fn append(&mut self, later: Self) {
-        for run in later.runs {
-            match self.runs.last_mut() {
-                Some(last) if last.end == run.start => last.end = run.end,
-                _ => self.runs.push(run),
-            }
+        for step in later.0 {
+            self.step(step);
         }
-        self.skip_to = later.skip_to.or(self.skip_to);
+    }
+
+    fn step(&mut self, step: Step) {
+        match (self.0.last_mut(), step) {
+            (Some(Step::Run(last)), Step::Run(run)) if last.end == run.start => last.end = run.end,
+            (Some(Step::End(last)), Step::End(end)) if *last <= end => *last = end,
+            (_, step) => self.0.push(step),
+        }
     }
 }
 

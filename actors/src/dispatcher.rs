@@ -86,7 +86,9 @@ pub(crate) struct Intake {
 struct SenderSlot {
     epochs: SmallVec<[Epoch; 1]>,
     since: Option<Instant>,
+    /// There from when the delivery is given, so that one not yet begun can be cancelled too.
     cancel: Option<oneshot::Sender<()>>,
+    cancelled: Option<oneshot::Receiver<()>>,
 }
 
 /// What leaves the arbiter.
@@ -258,6 +260,9 @@ impl Dispatcher {
         }
         let delivery = delivery?;
         let slot = &mut self.senders[sender];
+        let (cancel, cancelled) = oneshot::channel();
+        slot.cancel = Some(cancel);
+        slot.cancelled = Some(cancelled);
         slot.epochs.clear();
         for entry in delivery.entries() {
             let epoch = entry.item().assignment().epoch();
@@ -326,12 +331,10 @@ impl Dispatcher {
     }
 
     /// An attempt begins: it can be told to drop what it has in hand.
-    pub(crate) fn begin(&mut self, sender: usize) -> oneshot::Receiver<()> {
-        let (cancel, cancelled) = oneshot::channel();
+    pub(crate) fn begin(&mut self, sender: usize) -> Option<oneshot::Receiver<()>> {
         let slot = &mut self.senders[sender];
-        slot.cancel = Some(cancel);
         slot.since = Some(Instant::now());
-        cancelled
+        slot.cancelled.take()
     }
 
     pub(crate) fn dead_lettered(&mut self, answer: DeadLettered) {

@@ -186,6 +186,7 @@ pub(crate) enum Command {
 /// One partition of a commit.
 #[derive(Clone, Debug)]
 pub(crate) struct CommitEntry {
+    pub(crate) epoch: Epoch,
     pub(crate) topic: Arc<str>,
     pub(crate) partition: i32,
     pub(crate) offset: Offset,

@@ -12,7 +12,7 @@ use actix::{Actor, AsyncContext, Context, Handler};
 use rdkafka::types::RDKafkaErrorCode;
 use slog::{Logger, debug, warn};
 
-use crate::assignment::Assignment;
+use crate::assignment::{Assignment, Step};
 use crate::core::book::{Begun, Book, Commit, CommitId};
 use crate::core::ledger::Ledger;
 use crate::core::{Epoch, Offset};
@@ -102,12 +102,16 @@ impl OffsetActor {
     /// Enters what a partition took in since the last time: always before what of it is settled.
     fn catch_up(book: &mut Book, epoch: Epoch, stay: &mut Stay) {
         let taken = stay.assignment.take_taken();
-        for run in taken.runs {
-            book.take_run(epoch, run, |_, _| {});
-        }
-        if let Some(end) = taken.skip_to {
-            book.skip_to(epoch, end);
-            book.forget_from(epoch, end);
+        for step in taken.0 {
+            match step {
+                Step::Run(run) => {
+                    book.take_run(epoch, run, |_, _| {});
+                }
+                Step::End(end) => {
+                    book.skip_to(epoch, end);
+                    book.forget_from(epoch, end);
+                }
+            }
         }
         stay.show_base(book, epoch);
     }
@@ -163,6 +167,7 @@ impl OffsetActor {
             let assignment = &stay.assignment;
             epochs.insert((assignment.topic().to_owned(), assignment.partition()), epoch);
             entries.push(CommitEntry {
+                epoch,
                 topic: assignment.topic_arc(),
                 partition: assignment.partition(),
                 offset: snapshot.offset,

@@ -159,6 +159,7 @@ impl<S: Sink> Handler<Cancel> for RouterActor<S> {
 
     fn handle(&mut self, cancel: Cancel, _: &mut Context<Self>) {
         self.dispatcher.borrow_mut().cancel(&cancel.which);
+        self.hand_out();
     }
 }
 

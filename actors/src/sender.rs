@@ -54,13 +54,16 @@ async fn work<S: Sink>(
     mut delivery: Delivery<Record>,
 ) {
     for turn in 1_u32.. {
-        let cancelled = dispatcher.borrow_mut().begin(index);
+        let Some(cancelled) = dispatcher.borrow_mut().begin(index) else {
+            unreachable!("each delivery is given with its own way to be cancelled");
+        };
         let outcomes = {
             let attempt = std::pin::pin!(sink.deliver(&delivery));
-            match future::select(attempt, cancelled).await {
-                Either::Left((outcomes, _)) => Some(outcomes),
+            // The cancellation first: what was cancelled before it began is not begun.
+            match future::select(cancelled, attempt).await {
+                Either::Right((outcomes, _)) => Some(outcomes),
                 // The other end is dropped only by a delivery that has ended.
-                Either::Right(_) => None,
+                Either::Left(_) => None,
             }
         };
         let next = match outcomes {

@@ -50,12 +50,11 @@ impl Outboxes {
         self.0.iter_mut().for_each(Outbox::flush);
     }
 
-    /// Whether nobody wants more; then the next router to take a batch rings the bell.
+    /// Hands over what there is room for, and says whether nobody wants more. A router that had no
+    /// room for all that waits for it rings the bell when it takes its next batch.
     pub(super) fn are_full(&mut self) -> bool {
-        if self.0.iter().any(|outbox| outbox.waiting.is_empty()) {
-            return false;
-        }
-        for outbox in &self.0 {
+        self.flush();
+        for outbox in self.0.iter().filter(|outbox| !outbox.waiting.is_empty()) {
             outbox.link.hungry.store(true, Ordering::SeqCst);
         }
         // What was taken between the failed send and the mark rang no bell.

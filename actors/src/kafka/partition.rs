@@ -115,7 +115,6 @@ impl Partition {
     /// Takes up to `most` records and delivers, in order, those that are new.
     pub(crate) fn take(&mut self, most: usize, world: &mut impl World) -> Slice {
         let mut slice = Slice::default();
-        self.stay.unstash(&mut slice, world);
         if self.stay.stash.is_empty() {
             let taken = self.queue.take(most, |fetched| {
                 self.stay.fetched(&fetched, &mut slice, world);
@@ -123,6 +122,9 @@ impl Partition {
                 matches!(self.stay.admission(), Admission::Take(_))
             });
             slice.empty = taken == 0;
+        } else {
+            // Room was given for what is stashed; what the queue has is asked for anew.
+            self.stay.unstash(&mut slice, world);
         }
         self.stay.hand_in(&mut slice);
         slice
@@ -177,7 +179,7 @@ impl Stay {
                     self.cursor.reached_end(*offset);
                 }
                 if self.stash.is_empty() {
-                    slice.taken.skip_to = Some(*offset);
+                    slice.taken.end(*offset);
                 } else {
                     self.stash.push_back(Stashed::End(*offset));
                 }
@@ -252,7 +254,7 @@ impl Stay {
     fn unstash_first(&mut self, slice: &mut Slice, world: &mut impl World) {
         match self.stash.pop_front() {
             Some(Stashed::Record(record)) => deliver(record, slice, world),
-            Some(Stashed::End(offset)) => slice.taken.skip_to = Some(offset),
+            Some(Stashed::End(offset)) => slice.taken.end(offset),
             None => {}
         }
     }

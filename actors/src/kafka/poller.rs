@@ -325,13 +325,21 @@ impl Poller {
 
     fn commit(&mut self, entries: &[CommitEntry]) {
         let mut list = TopicPartitionList::new();
-        for entry in entries {
+        // A stay that ended since may be another member's by now.
+        let is_ours = |entry: &&CommitEntry| {
+            self.partitions.values().any(|it| it.assignment().epoch() == entry.epoch)
+        };
+        for entry in entries.iter().filter(is_ours) {
             let mut element = list.add_partition(&entry.topic, entry.partition);
             element.set_metadata(&entry.metadata);
             if let Err(error) = element.set_offset(KafkaOffset::Offset(entry.offset)) {
                 warn!(self.log, "an offset cannot be committed"; "error" => %error,
                     "topic" => &*entry.topic, "offset" => entry.offset);
             }
+        }
+        if list.count() == 0 {
+            self.offsets.do_send(CommitAnswered(Ok(Vec::new())));
+            return;
         }
         if let Err(code) = native::commit(&self.consumer, &list) {
             self.offsets.do_send(CommitAnswered(Err(code)));
