@@ -7,7 +7,7 @@ pub mod check;
 pub mod offsets;
 #[cfg(test)]
 mod tests;
-mod words;
+pub mod words;
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! What the demo writes: plain lines on standard output and, on a terminal, a progress bar below.
 
+pub use crate::commands::words::grouped;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -76,19 +77,6 @@ impl Drop for Screen {
         // What is written after it must not stand behind half a bar.
         self.end_progress();
     }
-}
-
-/// A number as a person reads it: 12,345.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A short time as a person reads it: `8.4 ms`, `84 ms`, `1.2 s`.

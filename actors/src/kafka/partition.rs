@@ -102,7 +102,10 @@ impl Partition {
     /// makes room rings the bell.
     pub(crate) fn admission(&self) -> Admission {
         let assignment = &self.stay.assignment;
-        let Admission::Rest(rest) = self.stay.admission() else { return self.stay.admission() };
+        let rest = match self.stay.admission() {
+            Admission::Rest(rest) => rest,
+            take @ Admission::Take(_) => return take,
+        };
         assignment.rest(rest);
         // Room made between the look and the mark rang no bell, so look again; who takes the mark
         // back first is the one to act.
