@@ -98,6 +98,8 @@ struct Stay {
     read: Offset,
     /// Whether it can know that the log is the one it is. See [`Check`].
     current: bool,
+    /// Another member began a stay since: what is committed is for that one to say.
+    superseded: bool,
 }
 
 /// The lane's records in order; all before `first_open` are final.

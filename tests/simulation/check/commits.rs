@@ -91,7 +91,7 @@ impl Check {
     /// be sent again.
     pub fn handed_over(&mut self, pid: Pid, epoch: Epoch) {
         let Some(stay) = self.stays.get(&(pid, epoch)) else { return };
-        if !self.hold || !stay.current {
+        if !self.hold || !stay.current || stay.superseded {
             return;
         }
         let committed = self.parts[stay.partition].committed.as_ref();

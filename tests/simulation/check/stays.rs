@@ -31,7 +31,11 @@ impl Check {
             settled: BTreeSet::new(),
             finished: Vec::new(),
             current: known <= log.end,
+            superseded: false,
         };
+        for ((of, _), earlier) in &mut self.stays {
+            earlier.superseded |= *of != pid && earlier.partition == partition;
+        }
         self.stays.insert((pid, epoch), stay);
     }
 
