@@ -15,6 +15,7 @@ mod support;
 
 mod kafka {
     mod crashes;
+    mod cut;
     mod gaps;
     mod keys;
     mod limits;

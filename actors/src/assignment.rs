@@ -332,3 +332,50 @@ impl Drop for Permit {
         self.assignment.room.wake_if_starving();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(offsets: Range<Offset>) -> Taken {
+        let mut taken = Taken::default();
+        offsets.for_each(|offset| taken.push(offset));
+        taken
+    }
+
+    #[test]
+    fn what_is_taken_in_is_told_in_runs() {
+        let mut all = taken(3..6);
+        all.append(taken(6..8));
+        all.append(taken(10..11));
+        assert_eq!(all.0, [Step::Run(3..8), Step::Run(10..11)]);
+    }
+
+    /// Told before the end of the log, what was taken after it would be judged by what an earlier
+    /// stay is said to have settled in a log that there is no more.
+    #[test]
+    fn an_end_of_the_log_stays_between_what_was_taken_before_and_after_it() {
+        let mut all = taken(8..10);
+        all.end(10);
+        all.push(10);
+        all.append(taken(11..12));
+        assert_eq!(all.0, [Step::Run(8..10), Step::End(10), Step::Run(10..12)]);
+
+        let mut later = Taken::default();
+        later.end(12);
+        all.append(later);
+        let ends = all.0.iter().filter(|step| matches!(step, Step::End(_)));
+        assert_eq!((ends.count(), all.0.last()), (2, Some(&Step::End(12))));
+    }
+
+    #[test]
+    fn ends_that_follow_each_other_are_one_unless_the_log_went_back() {
+        let mut all = Taken::default();
+        for end in [10, 10, 12] {
+            all.end(end);
+        }
+        assert_eq!(all.0, [Step::End(12)]);
+        all.end(7);
+        assert_eq!(all.0, [Step::End(12), Step::End(7)]);
+    }
+}

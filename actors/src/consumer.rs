@@ -194,8 +194,7 @@ impl Handler<Revoking> for ConsumerActor {
     type Result = ();
 
     fn handle(&mut self, revoking: Revoking, context: &mut Context<Self>) {
-        let epochs = revoking.0.iter().map(|assignment| assignment.epoch()).collect();
-        let revoke = self.drain.clone().revoke(epochs, self.revoke_deadline);
+        let revoke = self.drain.clone().revoke(revoking.0, self.revoke_deadline);
         context.spawn(revoke.into_actor(self));
     }
 }

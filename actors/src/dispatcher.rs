@@ -5,41 +5,39 @@
 //! sender that is done takes its next delivery here, without a message; the router is woken only
 //! when a timer is due.
 
+mod outgoing;
+mod random;
+mod senders;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use actix::{Addr, Recipient, WeakRecipient};
-use slog::{Logger, debug, warn};
-use smallvec::SmallVec;
-use tokio::sync::{mpsc, oneshot};
+use slog::{Logger, warn};
+use tokio::sync::mpsc;
 
-use crate::core::desk::{Desk, Effect, Outcomes, Parking};
-use crate::core::intake::Rest;
+use self::outgoing::Outgoing;
+use self::random::Random;
+pub(crate) use self::senders::Cancellation;
+use self::senders::Senders;
+use crate::core::desk::{Desk, Outcomes};
 use crate::core::lanes::{Batch as BatchLimit, Delivery, Standing};
-use crate::core::outcome::{Failure, FailureKind, Outcome};
+use crate::core::outcome::Outcome;
 use crate::core::retry::RetryPolicy;
 use crate::core::standstill::Standstill;
 use crate::core::{Epoch, Moment};
 use crate::ending::Failures;
-use crate::error::PipelineError;
 use crate::kafka::bell::Bell;
-use crate::message::{Batch, DeadLetter, DeadLettered, Queued, Release, SettledBatch, Which};
+use crate::message::{Batch, DeadLetter, DeadLettered, Queued, Release, Which};
 use crate::offsets::OffsetActor;
-use crate::record::{Record, Settlement};
+use crate::record::Record;
 use crate::sink::ConnectionCounts;
 use crate::stats::ArbiterStats;
-
-/// Settled records go to the ledger when there are so many …
-const FLUSH_RECORDS: usize = 512;
-
-/// … or when the oldest of them has waited this long. A crash in between sends them again.
-const FLUSH_EVERY: Duration = Duration::from_millis(100);
 
 /// How often the gauges of lanes are brought up to date while something happens.
 const GAUGES_EVERY: Duration = Duration::from_millis(250);
@@ -50,8 +48,7 @@ pub(crate) type Shared = Rc<RefCell<Dispatcher>>;
 pub(crate) struct Dispatcher {
     desk: Desk<Record>,
     out: Outgoing,
-    senders: Vec<SenderSlot>,
-    idle: Vec<usize>,
+    senders: Senders,
     /// How many senders there are to be; those beyond it get nothing more.
     limit: usize,
     paused: bool,
@@ -71,6 +68,7 @@ pub(crate) struct Dispatcher {
     /// The pipeline stops: nothing is taken in any more.
     closed: bool,
     stats: Arc<ArbiterStats>,
+    log: Logger,
 }
 
 /// Where records come from.
@@ -79,34 +77,6 @@ pub(crate) struct Intake {
     /// Set when the poll thread waits for room here.
     pub(crate) hungry: Arc<AtomicBool>,
     pub(crate) bell: Arc<Bell>,
-}
-
-/// What a sender has in hand.
-#[derive(Default)]
-struct SenderSlot {
-    epochs: SmallVec<[Epoch; 1]>,
-    since: Option<Instant>,
-    /// There from when the delivery is given, so that one not yet begun can be cancelled too.
-    cancel: Option<oneshot::Sender<()>>,
-    cancelled: Option<oneshot::Receiver<()>>,
-}
-
-/// What leaves the arbiter.
-struct Outgoing {
-    settled: Vec<Settlement>,
-    settled_bytes: u64,
-    settled_due: Option<Moment>,
-    flush_records: usize,
-    flush_bytes: u64,
-    /// The wall clock's time at the moment zero, in milliseconds; set anew at each beat, so that a
-    /// record's age costs no clock of its own.
-    epoch_millis: u64,
-    offsets: Addr<OffsetActor>,
-    letters: Option<Recipient<DeadLetter>>,
-    reply: Option<WeakRecipient<DeadLettered>>,
-    failures: Failures,
-    stats: Arc<ArbiterStats>,
-    log: Logger,
 }
 
 /// What an arbiter's dispatcher is made of.
@@ -124,30 +94,9 @@ pub(crate) struct Parts {
 
 impl Dispatcher {
     pub(crate) fn new(parts: Parts, intake: Intake) -> Self {
-        let (records, bytes) = parts.share;
-        let out = Outgoing {
-            settled: Vec::new(),
-            settled_bytes: 0,
-            settled_due: None,
-            // Settled records keep their share of the buffer until the ledger has them: with a
-            // small buffer they must not wait for many of their kind.
-            flush_records: usize::try_from(records / 16)
-                .unwrap_or(usize::MAX)
-                .clamp(1, FLUSH_RECORDS),
-            flush_bytes: bytes / 16,
-            epoch_millis: wall_clock_at(Duration::ZERO),
-            offsets: parts.offsets,
-            letters: parts.letters,
-            reply: None,
-            failures: parts.failures,
-            stats: Arc::clone(&parts.stats),
-            log: parts.log,
-        };
         Self {
-            desk: Desk::new(parts.policy, parts.senders, BatchLimit::ONE),
-            out,
-            senders: Vec::new(),
-            idle: Vec::new(),
+            desk: Desk::new(parts.policy.clone(), parts.senders, BatchLimit::ONE),
+            senders: Senders::default(),
             limit: parts.senders,
             paused: false,
             releases: Vec::new(),
@@ -161,7 +110,9 @@ impl Dispatcher {
             intake,
             resting: None,
             closed: false,
-            stats: parts.stats,
+            stats: Arc::clone(&parts.stats),
+            log: parts.log.clone(),
+            out: Outgoing::new(parts),
         }
     }
 
@@ -179,7 +130,7 @@ impl Dispatcher {
     pub(crate) fn beat(&mut self, connections: Option<ConnectionCounts>) {
         let now = self.now();
         self.stats.pulse.beat();
-        self.out.epoch_millis = wall_clock_at(now.0);
+        self.out.look_at_clock(now);
         self.look(now);
         if let Some(counts) = connections {
             self.stats.set_connections(counts);
@@ -189,7 +140,7 @@ impl Dispatcher {
     /// Looks whether this thread stood still, and rests for a while if it did.
     fn look(&mut self, now: Moment) {
         if let Some(gap) = self.standstill.look(now) {
-            warn!(self.out.log, "this thread stood still: nothing new is sent until it is known \
+            warn!(self.log, "this thread stood still: nothing new is sent until it is known \
                 whether the partitions are still this member's"; "for" => ?gap);
             self.goes_on = self.standstill.rests(now);
             self.arm(now);
@@ -202,11 +153,9 @@ impl Dispatcher {
         self.stats.pulse.end();
     }
 
-    /// Registers a new sender, which is idle.
-    pub(crate) fn add_sender(&mut self) -> usize {
-        self.senders.push(SenderSlot::default());
-        self.idle.push(self.senders.len() - 1);
-        self.senders.len() - 1
+    /// Registers a new sender, which is idle, and says how its deliveries are cancelled.
+    pub(crate) fn add_sender(&mut self) -> (usize, Rc<Cancellation>) {
+        self.senders.add()
     }
 
     pub(crate) fn accept(&mut self, batch: Batch) {
@@ -241,9 +190,9 @@ impl Dispatcher {
 
     /// A delivery for an idle sender, if there is both.
     pub(crate) fn next_for_idle(&mut self) -> Option<(usize, Delivery<Record>)> {
-        let sender = *self.idle.last()?;
+        let sender = self.senders.idle()?;
         let delivery = self.next(sender, self.now())?;
-        self.idle.pop();
+        self.senders.busy();
         Some((sender, delivery))
     }
 
@@ -259,17 +208,8 @@ impl Dispatcher {
             intake.wake();
         }
         let delivery = delivery?;
-        let slot = &mut self.senders[sender];
-        let (cancel, cancelled) = oneshot::channel();
-        slot.cancel = Some(cancel);
-        slot.cancelled = Some(cancelled);
-        slot.epochs.clear();
-        for entry in delivery.entries() {
-            let epoch = entry.item().assignment().epoch();
-            if slot.epochs.last() != Some(&epoch) {
-                slot.epochs.push(epoch);
-            }
-        }
+        let epochs = delivery.entries().iter().map(|entry| entry.item().assignment().epoch());
+        self.senders.give(sender, epochs);
         self.stats.in_flight.set(self.desk.sending());
         Some(delivery)
     }
@@ -282,7 +222,8 @@ impl Dispatcher {
         outcomes: Outcomes,
     ) -> Option<Delivery<Record>> {
         let (now, random) = (self.now(), self.random.next());
-        self.count(sender, &outcomes);
+        let took = self.senders.done(sender);
+        self.count(took, &outcomes);
         let out = &mut self.out;
         self.desk.conclude(delivery, outcomes, now, random, &mut |effect| out.take(effect, now));
         self.after_delivery(sender, now)
@@ -295,13 +236,13 @@ impl Dispatcher {
         delivery: Delivery<Record>,
     ) -> Option<Delivery<Record>> {
         let now = self.now();
+        self.senders.done(sender);
         let out = &mut self.out;
         self.desk.abandon(delivery, now, &mut |effect| out.take(effect, now));
         self.after_delivery(sender, now)
     }
 
-    fn count(&self, sender: usize, outcomes: &Outcomes) {
-        let took = self.senders[sender].since.map_or(Duration::ZERO, |since| since.elapsed());
+    fn count(&self, took: Duration, outcomes: &Outcomes) {
         let failure = |outcome: &Outcome| match outcome {
             Outcome::Delivered => None,
             Outcome::Retry { failure, .. } | Outcome::Rejected(failure) => Some(failure.kind),
@@ -314,8 +255,6 @@ impl Dispatcher {
     }
 
     fn after_delivery(&mut self, sender: usize, now: Moment) -> Option<Delivery<Record>> {
-        self.senders[sender].epochs.clear();
-        self.senders[sender].cancel = None;
         if self.out.is_full() {
             self.out.flush();
         }
@@ -323,18 +262,16 @@ impl Dispatcher {
         self.finish_releases();
         let next = self.next(sender, now);
         if next.is_none() {
-            self.idle.push(sender);
+            self.senders.rests(sender);
             self.stats.in_flight.set(self.desk.sending());
         }
         self.arm(now);
         next
     }
 
-    /// An attempt begins: it can be told to drop what it has in hand.
-    pub(crate) fn begin(&mut self, sender: usize) -> Option<oneshot::Receiver<()>> {
-        let slot = &mut self.senders[sender];
-        slot.since = Some(Instant::now());
-        slot.cancelled.take()
+    /// A sender begins with the delivery that it was given.
+    pub(crate) fn begin(&mut self, sender: usize) {
+        self.senders.begin(sender);
     }
 
     pub(crate) fn dead_lettered(&mut self, answer: DeadLettered) {
@@ -362,15 +299,7 @@ impl Dispatcher {
     pub(crate) fn cancel(&mut self, which: &Which) {
         self.closed |= matches!(which, Which::All);
         self.give_up(which);
-        for slot in &mut self.senders {
-            let concerned = match which {
-                Which::All => !slot.epochs.is_empty(),
-                Which::Some(epochs) => slot.epochs.iter().any(|epoch| epochs.contains(epoch)),
-            };
-            if concerned && let Some(cancel) = slot.cancel.take() {
-                let _ = cancel.send(());
-            }
-        }
+        self.senders.cancel(which);
         self.finish_releases();
     }
 
@@ -484,115 +413,5 @@ impl Dispatcher {
         if let Some(intake) = self.resting.take() {
             intake.wake();
         }
-    }
-}
-
-impl Outgoing {
-    fn take(&mut self, effect: Effect<'_, Record>, now: Moment) {
-        match effect {
-            Effect::Settled { item, how, failure } => {
-                self.stats.settled(how);
-                if let Some(failure) = failure {
-                    debug!(self.log, "record settled without delivery"; "how" => ?how,
-                        "record" => ?item, "reason" => %failure);
-                }
-                self.settle(item, now);
-            }
-            Effect::Retry { item, attempts, wait, parking, failure } => {
-                self.stats.retry(failure.kind);
-                if parking == Parking::Begins {
-                    warn!(self.log, "lane parked: its first record is not taken, and is tried \
-                        again at the longest delay; other lanes go on"; "record" => ?item,
-                        "attempts" => attempts, "wait" => ?wait, "reason" => %failure);
-                }
-            }
-            Effect::DeadLetter(letter) => self.letter(letter),
-            Effect::LetterWaits { item, attempts, wait, failure } => {
-                warn!(self.log, "dead letter not written; its record is held and it is tried \
-                    again"; "record" => ?item, "attempts" => attempts, "wait" => ?wait,
-                    "reason" => %failure);
-            }
-            Effect::Stop { item, failure, .. } => {
-                self.failures.fail(PipelineError::Undeliverable {
-                    topic: item.topic().to_owned(),
-                    partition: item.partition(),
-                    offset: item.offset(),
-                    reason: failure.to_string(),
-                });
-            }
-            Effect::Returned { item } => {
-                self.stats.returned.add(1);
-                drop(item);
-            }
-        }
-    }
-
-    fn settle(&mut self, record: Record, now: Moment) {
-        if let Some(timestamp) = record.timestamp().and_then(|it| u64::try_from(it).ok()) {
-            // A producer's clock that is ahead makes no negative latency.
-            self.stats.latency((self.epoch_millis + millis(now.0)).saturating_sub(timestamp));
-        }
-        let held_back = record.assignment().resting() == Some(Rest::Span);
-        let settlement = record.into_settlement();
-        self.settled_bytes += u64::from(settlement.bytes());
-        self.settled.push(settlement);
-        if held_back {
-            // A handful of records may be all that the partition takes in until the ledger knows.
-            self.settled_due = Some(now);
-        } else if self.settled_due.is_none() {
-            self.settled_due = Some(now.after(FLUSH_EVERY));
-        }
-    }
-
-    fn letter(&mut self, letter: crate::core::desk::Letter<Record>) {
-        let reply = self.reply.as_ref().and_then(WeakRecipient::upgrade);
-        let (Some(letters), Some(reply)) = (&self.letters, reply) else {
-            // `PipelineConfig::check` asks for a topic wherever a policy says dead letter.
-            let missing = Failure::new(FailureKind::Other, "no dead-letter topic is set");
-            self.failures.fail(PipelineError::DeadLetters(missing.to_string()));
-            return;
-        };
-        letters.do_send(DeadLetter { letter, reply });
-    }
-
-    fn is_full(&self) -> bool {
-        self.settled.len() >= self.flush_records || self.settled_bytes >= self.flush_bytes
-    }
-
-    fn flush(&mut self) {
-        self.settled_due = None;
-        self.settled_bytes = 0;
-        if !self.settled.is_empty() {
-            let capacity = self.settled.len();
-            let settled = std::mem::replace(&mut self.settled, Vec::with_capacity(capacity));
-            self.offsets.do_send(SettledBatch(settled));
-        }
-    }
-}
-
-/// What the wall clock showed so long ago, in milliseconds since the Unix epoch.
-fn wall_clock_at(ago: Duration) -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    millis(now.saturating_sub(ago))
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Random numbers for jitter: `splitmix64` (Steele, Lea and Flood, 2014), seeded by the system.
-struct Random(u64);
-
-impl Random {
-    fn new() -> Self {
-        Self(RandomState::new().hash_one(0))
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
     }
 }

@@ -17,7 +17,7 @@ use crate::wiring::Wiring;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum State {
-    /// Its parts are being made, or it waits to join the group.
+    /// Its parts are being made, or it waits to join the group (again, after a pause).
     Starting,
     /// It delivers.
     Running,

@@ -37,6 +37,7 @@ pub mod pipeline;
 pub mod pulse;
 pub mod record;
 pub mod router;
+mod say;
 pub mod sender;
 pub mod sink;
 pub mod stats;

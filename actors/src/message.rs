@@ -66,7 +66,7 @@ pub struct CommitNow {
 /// goes on polling and gives them up when told to by a command.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Revoking(pub Vec<Arc<Assignment>>);
+pub struct Revoking(pub Vec<Epoch>);
 
 /// Poll thread to ConsumerActor: these stays ended without a chance to commit.
 #[derive(Debug, Message)]

@@ -401,3 +401,56 @@ impl Ages {
         taken.map_or(Duration::ZERO, |&(_, at)| now.duration_since(at))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use super::*;
+    use crate::assignment::{Room, Taken};
+    use crate::core::intake::Intake;
+    use crate::core::ledger::Start;
+
+    const EPOCH: Epoch = Epoch(1);
+
+    /// A stay that begins at `base`, of which the commit's metadata says that `settled` is settled.
+    fn stay(base: Offset, settled: Range<Offset>) -> (Book, Stay) {
+        let room = Room::new(Intake { records: 100, bytes: 100, span: None }, Arc::default());
+        let assignment = Assignment::new("t".into(), 0, EPOCH, 0, Arc::new(room));
+        let mut book = Book::new(4096);
+        assert!(book.open(EPOCH, Start::At { base, settled: vec![settled] }));
+        (book, Stay { assignment: Arc::new(assignment), ages: Ages::default() })
+    }
+
+    /// What the poll thread notes in its slices, before anybody looks.
+    fn note(stay: &Stay, steps: impl IntoIterator<Item = Step>) {
+        steps.into_iter().for_each(|step| stay.assignment.note_taken(Taken(vec![step])));
+    }
+
+    fn pending(book: &Book) -> Option<usize> {
+        book.standing(EPOCH).map(|standing| standing.pending)
+    }
+
+    #[test]
+    fn records_taken_after_the_end_of_a_shorter_log_are_not_taken_for_settled_ones() {
+        let (mut book, mut stay) = stay(10, 12..20);
+        note(&stay, [Step::End(10), Step::Run(10..14)]);
+        OffsetActor::catch_up(&mut book, EPOCH, &mut stay);
+        assert_eq!(pending(&book), Some(4));
+        // P1: their outcomes are not known yet, so nothing beyond them may be committed.
+        assert_eq!(book.settle_run(EPOCH, 10..12), 0);
+        stay.show_base(&book, EPOCH);
+        assert_eq!(stay.assignment.position().base, Some(12));
+    }
+
+    #[test]
+    fn an_end_between_two_runs_counts_for_the_second_only() {
+        let (mut book, mut stay) = stay(0, 3..12);
+        note(&stay, [Step::Run(0..3), Step::End(5), Step::Run(5..8), Step::Run(8..10)]);
+        OffsetActor::catch_up(&mut book, EPOCH, &mut stay);
+        assert_eq!(pending(&book), Some(3 + 5));
+        assert_eq!(book.settle_run(EPOCH, 0..3), 0);
+        stay.show_base(&book, EPOCH);
+        assert_eq!(stay.assignment.position().base, Some(5), "3 and 4 are settled, as was said");
+    }
+}

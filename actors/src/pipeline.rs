@@ -9,6 +9,7 @@ use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
 use actix::{Actor, Addr};
+use actix_rt::task::yield_now;
 use actix_rt::time::timeout;
 use actix_rt::{Arbiter, System};
 use slog::{Discard, Logger, error, info, o};
@@ -84,7 +85,6 @@ struct Main {
 struct Parts {
     consumer: Consumer,
     routers: Vec<RouterPort>,
-    arbiters: Vec<Arbiter>,
     commands: Commands,
     offsets: Addr<OffsetActor>,
     letters: Option<Addr<DeadLetterActor>>,
@@ -101,12 +101,19 @@ impl Main {
         end: &watch::Sender<Option<Result<(), PipelineError>>>,
     ) {
         let result = System::new().block_on(async {
-            match make(sink, wiring, endings).await {
+            let mut arbiters = Vec::new();
+            match make(sink, wiring, endings, &mut arbiters).await {
                 Ok(parts) => {
                     let _ = ready.send(Ok(()));
-                    self.lead(parts).await
+                    let result = self.lead(parts).await;
+                    end_arbiters(arbiters, result.is_ok());
+                    result
                 }
                 Err(error) => {
+                    // An actor that has not begun yet begins when it is dropped, and panics since
+                    // its runtime is gone by then.
+                    yield_now().await;
+                    end_arbiters(arbiters, true);
                     let _ = ready.send(Err(error.clone()));
                     Err(error)
                 }
@@ -143,12 +150,6 @@ impl Main {
         if let Some(letters) = &parts.letters {
             letters.do_send(Shutdown);
         }
-        for arbiter in parts.arbiters {
-            arbiter.stop();
-            if result.is_ok() {
-                let _ = arbiter.join();
-            }
-        }
         result
     }
 
@@ -159,7 +160,7 @@ impl Main {
                     return;
                 }
                 info!(self.log, "{}", if paused { "pausing" } else { "resuming" });
-                self.shared.set_state(if paused { State::Paused } else { State::Running });
+                self.shared.set_state(if paused { State::Paused } else { State::Starting });
                 parts.consumer.address.do_send(Pause(paused));
             }
             Some(Control::Resize(senders)) => {
@@ -199,19 +200,29 @@ async fn make<F: SinkFactory>(
     sink: &F,
     mut wiring: Wiring,
     endings: Endings,
+    arbiters: &mut Vec<Arbiter>,
 ) -> Result<Parts, PipelineError> {
     let offsets = wiring.offsets().start();
     let letters = wiring.dead_letters(sink.describe())?;
-    let (mut arbiters, mut routers) = (Vec::new(), Vec::new());
+    let mut routers = Vec::new();
     for _ in 0..wiring.routers() {
         let seed = wiring.router(offsets.clone(), letters.clone().map(Addr::recipient));
-        let arbiter = Arbiter::new();
-        routers.push(make_router(&arbiter, seed, sink.clone()).await?);
-        arbiters.push(arbiter);
+        let arbiter = arbiters.push_mut(Arbiter::new());
+        routers.push(make_router(arbiter, seed, sink.clone()).await?);
     }
     let commands = wiring.commands().clone();
     let consumer = wiring.consumer(offsets.clone(), routers.clone())?;
-    Ok(Parts { consumer, routers, arbiters, commands, offsets, letters, endings })
+    Ok(Parts { consumer, routers, commands, offsets, letters, endings })
+}
+
+/// Ends arbiters, and waits for them where nothing on them can be stuck.
+fn end_arbiters(arbiters: Vec<Arbiter>, wait: bool) {
+    for arbiter in arbiters {
+        arbiter.stop();
+        if wait {
+            let _ = arbiter.join();
+        }
+    }
 }
 
 /// Makes the sink, the router and its senders on their arbiter.
@@ -228,5 +239,50 @@ async fn make_router<F: SinkFactory>(
     match is_made.await {
         Ok(router) => router.map_err(PipelineError::Sink),
         Err(_) => Err(PipelineError::Died { part: "an arbiter" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic;
+    use std::sync::Mutex;
+    use std::thread;
+
+    use super::*;
+    use crate::config::DeadLetterConfig;
+    use crate::core::outcome::Outcome;
+    use crate::record::Record;
+    use crate::sink::sink_fn;
+
+    #[test]
+    fn a_pipeline_that_cannot_start_ends_without_a_panic() {
+        static PANICKED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+        let hook = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if let Some(name) = thread::current().name().filter(|name| name.contains("refused")) {
+                PANICKED.lock().unwrap().push(format!("{name}: {info}"));
+            }
+            hook(info);
+        }));
+        let mut config = PipelineConfig::new("localhost:1", "orders", "group");
+        config.name = "refused".into();
+        // The dead letters' producer is made before anything is waited for.
+        let kafka = [("security.protocol".to_owned(), "nonsense".to_owned())].into();
+        config.dead_letter = Some(DeadLetterConfig { topic: "dead".into(), kafka });
+        let sink = sink_fn(|_: &Record| async { Outcome::Delivered });
+        let refused = Pipeline::start(config, sink).map(drop);
+        assert!(matches!(refused, Err(PipelineError::KafkaConfig(_))), "{refused:?}");
+        while thread_is_alive("keyway-refused") {
+            thread::yield_now();
+        }
+        let panicked = PANICKED.lock().unwrap();
+        assert!(panicked.is_empty(), "{panicked:?}");
+    }
+
+    fn thread_is_alive(name: &str) -> bool {
+        let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        tasks
+            .filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok())
+            .any(|comm| comm.trim_end() == name)
     }
 }

@@ -59,10 +59,10 @@ impl<S: Sink> RouterActor<S> {
 
     fn grow(&mut self) {
         while self.senders.len() < self.wanted {
-            let index = self.dispatcher.borrow_mut().add_sender();
+            let place = self.dispatcher.borrow_mut().add_sender();
             let watch = self.failures.watch("a SenderActor");
             let (sink, dispatcher) = (Rc::clone(&self.sink), Rc::clone(&self.dispatcher));
-            self.senders.push(SenderActor::new(index, sink, dispatcher, watch).start());
+            self.senders.push(SenderActor::new(place, sink, dispatcher, watch).start());
         }
     }
 }

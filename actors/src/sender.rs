@@ -10,7 +10,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, WrapFuture};
 use futures_util::future::{self, Either};
 
 use crate::core::lanes::Delivery;
-use crate::dispatcher::Shared;
+use crate::dispatcher::{Cancellation, Shared};
 use crate::ending::Watch;
 use crate::message::{Deliver, Shutdown};
 use crate::record::Record;
@@ -25,12 +25,19 @@ pub struct SenderActor<S> {
     index: usize,
     sink: Rc<S>,
     dispatcher: Shared,
+    cancellation: Rc<Cancellation>,
     watch: Watch,
 }
 
 impl<S: Sink> SenderActor<S> {
-    pub(crate) fn new(index: usize, sink: Rc<S>, dispatcher: Shared, watch: Watch) -> Self {
-        Self { index, sink, dispatcher, watch }
+    /// A sender that the dispatcher knows by this index, and cancels in this way.
+    pub(crate) fn new(
+        (index, cancellation): (usize, Rc<Cancellation>),
+        sink: Rc<S>,
+        dispatcher: Shared,
+        watch: Watch,
+    ) -> Self {
+        Self { index, sink, dispatcher, cancellation, watch }
     }
 }
 
@@ -42,7 +49,8 @@ impl<S: Sink> Handler<Deliver> for SenderActor<S> {
     type Result = ();
 
     fn handle(&mut self, deliver: Deliver, context: &mut Context<Self>) {
-        let work = work(self.index, Rc::clone(&self.sink), Rc::clone(&self.dispatcher), deliver.0);
+        let (sink, dispatcher) = (Rc::clone(&self.sink), Rc::clone(&self.dispatcher));
+        let work = work(self.index, sink, dispatcher, Rc::clone(&self.cancellation), deliver.0);
         context.wait(work.into_actor(self));
     }
 }
@@ -51,18 +59,17 @@ async fn work<S: Sink>(
     index: usize,
     sink: Rc<S>,
     dispatcher: Shared,
+    cancellation: Rc<Cancellation>,
     mut delivery: Delivery<Record>,
 ) {
     for turn in 1_u32.. {
-        let Some(cancelled) = dispatcher.borrow_mut().begin(index) else {
-            unreachable!("each delivery is given with its own way to be cancelled");
-        };
+        dispatcher.borrow_mut().begin(index);
         let outcomes = {
+            let cancelled = std::pin::pin!(cancellation.cancelled());
             let attempt = std::pin::pin!(sink.deliver(&delivery));
             // The cancellation first: what was cancelled before it began is not begun.
             match future::select(cancelled, attempt).await {
                 Either::Right((outcomes, _)) => Some(outcomes),
-                // The other end is dropped only by a delivery that has ended.
                 Either::Left(_) => None,
             }
         };

@@ -335,7 +335,7 @@ fn the_log_file_is_rotated_by_size_and_old_ones_go() {
         .env("KEYWAY_LOG_FILE_MAX_SIZE", "1KiB")
         .env("KEYWAY_LOG_FILE_KEEP", 2)
         .start();
-    keyway.wait_for_logs("lane parked", 20);
+    keyway.wait_for_logs("lane parked", 10);
     keyway.stop();
     let mut found: Vec<_> = std::fs::read_dir(folder.path())
         .expect("the folder")

@@ -1,7 +1,8 @@
 //! What topics do while Keyway runs, or does not: they grow, shrink, go and come again.
 
+use super::settled::Settled;
 use super::stage::{Stage, distinct, keyed, said};
-use crate::support::{Cluster, Gate, Kafka, Reply, Sent, numbered, script, unique};
+use crate::support::{Cluster, Gate, Kafka, Keyway, Reply, Sent, numbered, script, unique};
 
 /// Records over all partitions of a topic, `each` for each.
 fn spread(stage: &Stage<'_>, partitions: i32, each: usize) -> Vec<Sent> {
@@ -42,7 +43,8 @@ fn records_deleted_under_a_member_that_is_held_up_are_passed() {
         .kafka("queued.min.messages", "1")
         .kafka("fetch.message.max.bytes", "1000")
         .start();
-    stage.endpoint.wait_until("a full buffer", |ledger| ledger.in_flight() >= 50);
+    // One place is left free for a partition that may come.
+    stage.endpoint.wait_until("a full buffer", |ledger| ledger.in_flight() >= 49);
     stage.kafka.delete_records(&stage.topic, 0, 1_900);
     gate.open();
     let kept: Vec<Sent> = sent.iter().filter(|one| one.id.offset >= 1_900).cloned().collect();
@@ -101,29 +103,61 @@ fn topics_that_match_a_pattern_are_found_when_they_are_made() {
     assert!(stage.endpoint.look(crate::support::Ledger::sent_again).is_empty());
 }
 
-/// The topic is deleted and made again under a member, which has delivered `before` records of each
-/// of `from` partitions; then there are `to` partitions with `after` records each.
-fn made_again(name: &str, (from, before): (i32, usize), (to, after): (i32, usize), slowly: bool) {
+/// The offset of the records of a new topic that are held for a while.
+const HELD: i64 = 5;
+
+/// As [`made_again_under`], and the process is a member of the group.
+fn made_again(name: &str, from: (i32, usize), to: (i32, usize), slowly: bool) {
+    let noticed = slowly.then_some("waiting for the topic to be made");
+    made_again_under(name, from, to, noticed, |keyway| keyway);
+}
+
+/// The topic is deleted and made again under a process, which has delivered `before` records of each
+/// of `from` partitions; then there are `to` partitions with `after` records each. That it is gone
+/// was `noticed` with these words before it is made again; without them it is made again at once.
+fn made_again_under(
+    name: &str,
+    (from, before): (i32, usize),
+    (to, after): (i32, usize),
+    noticed: Option<&str>,
+    settings: impl Fn(Keyway) -> Keyway,
+) {
     let stage = Stage::new(name, from);
     let old = spread(&stage, from, before);
-    let keyway = stage.keyway().env("KEYWAY_COMMIT_INTERVAL", "100ms");
+    let keyway = settings(stage.keyway().env("KEYWAY_COMMIT_INTERVAL", "100ms"));
     // At once: before the member asks for the topics again, so that only its fetches can tell.
-    let refresh = if slowly { "500" } else { "60000" };
+    let refresh = if noticed.is_some() { "500" } else { "60000" };
     let mut keyway = keyway.kafka("topic.metadata.refresh.interval.ms", refresh).start();
     stage.finish(&old).assert_exact();
     let seen = stage.endpoint.look(crate::support::Ledger::count);
     stage.kafka.delete_topic(&stage.topic);
-    if slowly {
-        keyway.wait_for_log("waiting for the topic to be made");
+    if let Some(words) = noticed {
+        keyway.wait_for_log(words);
     }
+    // One of each partition is held until the others are settled: as long as it is under way,
+    // nothing beyond it may be committed.
+    let gate = Gate::closed();
+    let held = script::always(Reply::ok().behind(&gate));
+    stage.endpoint.script(script::for_key(&format!("k{HELD}"), held, script::ok()));
     stage.kafka.create_topic(&stage.topic, to);
     let new = spread(&stage, to, after);
+    let rest = new.iter().filter(|one| one.id.offset != HELD);
     // The names are those of the old records, so the books are read from where the new ones begin.
-    let limit = i64::try_from(after).expect("a small number");
-    stage.endpoint.wait_until("the new records", |ledger| {
-        let delivered = ledger.requests()[seen..].iter().filter(|entry| entry.delivered());
-        delivered.count() >= new.len()
+    let wait_for_new = |count: usize| {
+        stage.endpoint.wait_until("the new records", |ledger| {
+            let delivered = ledger.requests()[seen..].iter().filter(|entry| entry.delivered());
+            delivered.count() >= count
+        });
+    };
+    wait_for_new(rest.clone().count());
+    stage.kafka.wait_for_commit(&stage.group, &stage.topic, "all but the ones held", |found| {
+        let settled = Settled::read(&stage);
+        found.iter().all(|one| one.offset == Some(HELD))
+            && rest.clone().all(|one| settled.contains(&one.id))
     });
+    gate.open();
+    wait_for_new(new.len());
+    let limit = i64::try_from(after).expect("a small number");
     stage.kafka.wait_for_commit(&stage.group, &stage.topic, "the new end", |found| {
         assert!(
             found.iter().all(|one| one.offset <= Some(limit)),
@@ -169,6 +203,25 @@ fn a_topic_made_again_with_fewer_partitions_is_delivered_from_its_start() {
 #[test]
 fn a_topic_made_again_with_more_records_than_before_is_delivered_from_its_start() {
     made_again("again-more", (2, 20), (2, 60), false);
+}
+
+/// The same with fixed partitions. Nobody assigns them anew: what is fetched has to tell that the
+/// topic is another one.
+fn fixed_made_again(name: &str, from: (i32, usize), to: (i32, usize), slowly: bool) {
+    let noticed = slowly.then_some("topic does not exist");
+    made_again_under(name, from, to, noticed, |keyway| keyway.env("KEYWAY_PARTITIONS", "0,1"));
+}
+
+#[test]
+fn fixed_partitions_of_a_topic_made_again_with_fewer_records_are_delivered_from_their_start() {
+    fixed_made_again("fixed-fewer", (2, 60), (2, 20), true);
+    fixed_made_again("fixed-fewer-at-once", (2, 60), (2, 20), false);
+}
+
+#[test]
+fn fixed_partitions_of_a_topic_made_again_with_more_records_are_delivered_from_their_start() {
+    fixed_made_again("fixed-more", (2, 20), (2, 60), true);
+    fixed_made_again("fixed-more-at-once", (2, 20), (2, 60), false);
 }
 
 #[test]

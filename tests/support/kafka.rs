@@ -6,6 +6,7 @@
 
 mod admin;
 mod java;
+mod log;
 mod properties;
 
 use std::path::PathBuf;

@@ -24,6 +24,10 @@ pub const SLICE: u64 = 256;
 /// thresholds for shared-memory packet switches", 1998).
 const SHARE: u64 = 2;
 
+/// What a partition that is alone leaves free, as a part of the buffer: one assigned later would
+/// otherwise find nothing until the first lets go of something.
+const LEFT_FREE: u64 = 32;
+
 /// Records and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -128,7 +132,8 @@ impl Intake {
             && enough(self.bytes, total.bytes, mine.bytes)
     }
 
-    /// Whether the buffer as a whole has room worth waking a starving partition for.
+    /// Whether the buffer as a whole has room worth waking a starving partition for. More than a
+    /// lone partition leaves free, or that would be woken for every single record.
     pub fn has_slack(&self, total: Usage) -> bool {
         total.records <= self.records - self.records.div_ceil(16)
             && total.bytes <= self.bytes - self.bytes.div_ceil(16)
@@ -155,10 +160,10 @@ impl Intake {
 
 /// What one of `partitions` may add to the `mine` it holds, of a `limit` of which `total` is used.
 fn room(partitions: u64, limit: u64, total: u64, mine: u64) -> u64 {
-    let free = limit.saturating_sub(total);
     if partitions <= 1 {
-        return free;
+        return (limit - limit / LEFT_FREE).saturating_sub(total);
     }
+    let free = limit.saturating_sub(total);
     // So many that it then holds SHARE times what is then free, and not only now: a slice may be as
     // large as a small buffer.
     free.min(free.saturating_mul(SHARE).saturating_sub(mine).div_ceil(SHARE + 1))
@@ -244,11 +249,26 @@ mod tests {
     }
 
     #[test]
-    fn a_single_partition_may_fill_the_buffer() {
-        let admit = |n| LIMITS.admit(1, used(n, n), used(n, n), Position::default(), 1);
-        assert_eq!(admit(0), Admission::Take(SLICE));
-        assert_eq!(admit(990), Admission::Take(10));
-        assert_eq!(admit(1000), Admission::Rest(Rest::Buffer));
+    fn a_single_partition_may_fill_the_buffer_but_for_what_another_begins_with() {
+        let admit = |n, of| LIMITS.admit(of, used(n, n), used(n, n), Position::default(), 1);
+        assert_eq!(admit(0, 1), Admission::Take(SLICE));
+        assert_eq!(admit(959, 1), Admission::Take(10));
+        assert_eq!(admit(969, 1), Admission::Rest(Rest::Buffer));
+        let begins = LIMITS.admit(2, used(969, 969), used(0, 0), Position::default(), 1);
+        assert_eq!(begins, Admission::Take(21));
+    }
+
+    #[test]
+    fn a_buffer_of_one_record_takes_it() {
+        let limits = Intake { records: 1, ..LIMITS };
+        let admit = limits.admit(1, used(0, 0), used(0, 0), Position::default(), 1);
+        assert_eq!(admit, Admission::Take(1));
+    }
+
+    #[test]
+    fn a_single_partition_that_rests_is_not_woken_for_one_record() {
+        assert!(!LIMITS.has_slack(used(968, 968)));
+        assert!(LIMITS.has_slack(used(937, 937)));
     }
 
     #[test]
@@ -262,7 +282,7 @@ mod tests {
     #[test]
     fn bytes_bound_the_intake_by_the_average_record() {
         let admit = |average| {
-            LIMITS.admit(1, used(0, 90_000), used(0, 90_000), Position::default(), average)
+            LIMITS.admit(1, used(0, 86_875), used(0, 86_875), Position::default(), average)
         };
         assert_eq!(admit(1_000), Admission::Take(10));
         assert_eq!(

@@ -94,3 +94,93 @@ impl Outbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assignment::Room;
+    use crate::core::intake::Intake;
+    use crate::core::{Epoch, LaneId, Offset};
+    use crate::record::RecordParts;
+
+    /// Lanes of the first and of the second of two routers.
+    const FIRST: LaneId = LaneId(0);
+    const SECOND: LaneId = LaneId(u64::MAX);
+
+    /// What a router sees of its link.
+    struct Router {
+        batches: mpsc::Receiver<Batch>,
+        hungry: Arc<AtomicBool>,
+    }
+
+    impl Router {
+        /// Takes a batch, and says which offsets it has and whether it is to ring the bell for it.
+        fn take(&mut self) -> Option<(Vec<Offset>, bool)> {
+            let batch = self.batches.try_recv().ok()?;
+            let rings = self.hungry.swap(false, Ordering::SeqCst);
+            Some((batch.iter().map(Record::offset).collect(), rings))
+        }
+    }
+
+    /// Two routers with room for one batch each.
+    fn two() -> (Outboxes, [Router; 2]) {
+        let link = || {
+            let (records, batches) = mpsc::channel(1);
+            let hungry = Arc::new(AtomicBool::new(false));
+            (RouterLink { records, hungry: Arc::clone(&hungry) }, Router { batches, hungry })
+        };
+        let [(to_first, first), (to_second, second)] = [link(), link()];
+        (Outboxes::new(vec![to_first, to_second]), [first, second])
+    }
+
+    fn record(lane: LaneId, offset: Offset) -> Record {
+        let room = Room::new(Intake { records: 1, bytes: 1, span: None }, Arc::default());
+        let assignment = Assignment::new("t".into(), 0, Epoch(1), 0, Arc::new(room));
+        let parts =
+            RecordParts { offset, timestamp: 0, lane, key: None, value: None, headers: &[] };
+        parts.into_record(&Arc::new(assignment))
+    }
+
+    /// Slices of one record each.
+    fn put(outboxes: &mut Outboxes, lane: LaneId, offsets: impl IntoIterator<Item = Offset>) {
+        for offset in offsets {
+            outboxes.put(record(lane, offset));
+            outboxes.flush();
+        }
+    }
+
+    #[test]
+    fn an_idle_router_gets_its_part_of_a_slice_while_another_is_full() {
+        let (mut outboxes, [mut first, mut second]) = two();
+        put(&mut outboxes, FIRST, 0..3);
+        outboxes.put(record(FIRST, 3));
+        outboxes.put(record(SECOND, 4));
+        assert!(!outboxes.are_full(), "the second has room for more");
+        assert_eq!(second.take(), Some((vec![4], false)));
+        assert_eq!(first.take(), Some((vec![0], true)), "it is waited for");
+    }
+
+    #[test]
+    fn what_waits_goes_when_the_router_has_taken_its_next_batch() {
+        let (mut outboxes, [mut first, mut second]) = two();
+        put(&mut outboxes, FIRST, 0..3);
+        assert!(!outboxes.are_full());
+        for offset in 0..3 {
+            assert_eq!(first.take(), Some((vec![offset], offset < 2)), "nothing waits in the end");
+            assert_eq!(first.take(), None);
+            assert!(!outboxes.are_full());
+        }
+        assert_eq!((first.take(), second.take()), (None, None));
+    }
+
+    #[test]
+    fn nobody_wants_more_only_when_something_waits_for_each() {
+        let (mut outboxes, [mut first, mut second]) = two();
+        put(&mut outboxes, FIRST, 0..2);
+        put(&mut outboxes, SECOND, 2..4);
+        assert!(outboxes.are_full());
+        assert_eq!(second.take(), Some((vec![2], true)));
+        assert!(!outboxes.are_full());
+        assert_eq!(first.take(), Some((vec![0], true)));
+    }
+}

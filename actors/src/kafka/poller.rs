@@ -5,6 +5,7 @@
 //! waits for nobody: a revoke is answered when an actor says that its drain is done, and until then
 //! the thread goes on polling.
 
+mod commit;
 mod group;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,10 +14,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::Addr;
+use rdkafka::Offset as KafkaOffset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
-use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use slog::{Logger, warn};
 use tokio::sync::mpsc;
 
@@ -30,11 +31,11 @@ use super::trouble::{Trouble, Troubles};
 use crate::assignment::{Assignment, Room};
 use crate::config::PipelineConfig;
 use crate::consumer::ConsumerActor;
-use crate::core::intake::{Admission, Rest};
+use crate::core::intake::Admission;
 use crate::core::ledger::Start;
 use crate::core::{Epoch, Offset};
 use crate::error::PipelineError;
-use crate::message::{Closed, Command, CommitAnswered, CommitEntry, Opened, PollEnded};
+use crate::message::{Closed, Command, CommitAnswered, Opened, PollEnded};
 use crate::offsets::OffsetActor;
 use crate::record::Record;
 use crate::stats::Stats;
@@ -323,29 +324,6 @@ impl Poller {
         }
     }
 
-    fn commit(&mut self, entries: &[CommitEntry]) {
-        let mut list = TopicPartitionList::new();
-        // A stay that ended since may be another member's by now.
-        let is_ours = |entry: &&CommitEntry| {
-            self.partitions.values().any(|it| it.assignment().epoch() == entry.epoch)
-        };
-        for entry in entries.iter().filter(is_ours) {
-            let mut element = list.add_partition(&entry.topic, entry.partition);
-            element.set_metadata(&entry.metadata);
-            if let Err(error) = element.set_offset(KafkaOffset::Offset(entry.offset)) {
-                warn!(self.log, "an offset cannot be committed"; "error" => %error,
-                    "topic" => &*entry.topic, "offset" => entry.offset);
-            }
-        }
-        if list.count() == 0 {
-            self.offsets.do_send(CommitAnswered(Ok(Vec::new())));
-            return;
-        }
-        if let Err(code) = native::commit(&self.consumer, &list) {
-            self.offsets.do_send(CommitAnswered(Err(code)));
-        }
-    }
-
     /// Takes one slice from a partition, as much as there is room for.
     fn slice(&mut self, slot: usize) -> Result<(), PipelineError> {
         if self.taking != Taking::Open {
@@ -357,11 +335,7 @@ impl Poller {
         }
         let room = match partition.admission() {
             Admission::Take(room) => usize::try_from(room).unwrap_or(usize::MAX),
-            Admission::Rest(Rest::Span) => return Ok(()),
-            Admission::Rest(Rest::Buffer) => {
-                self.room.starve();
-                return Ok(());
-            }
+            Admission::Rest(_) => return Ok(()),
         };
         let mut world = SliceWorld {
             lanes: &self.lanes,
@@ -371,20 +345,37 @@ impl Poller {
         let slice = partition.take(room, &mut world);
         self.stats.received.add(slice.received);
         self.stats.skipped.add(slice.skipped);
-        for (old, new) in slice.rewound {
-            warn!(self.log, "the log went back: the topic was made again or cut; going on with \
-                what is there"; "topic" => old.topic(), "partition" => old.partition());
-            self.offsets.do_send(Closed(vec![old.epoch()]));
-            self.offsets.do_send(Opened { assignment: new, start: Start::Unknown });
-        }
         if let Some(gap) = &slice.gap {
             self.report_gap(slot, gap);
         }
-        self.outboxes.flush();
         if !slice.empty {
             self.ready.push_back(slot);
         }
+        for (old, new) in slice.rewound {
+            self.rewound(&old, new, slice.seek)?;
+        }
         slice.error.map_or(Ok(()), |code| self.trouble_with(slot, code))
+    }
+
+    /// The log of a partition went back, and is to be read on from another place if `seek` says so.
+    fn rewound(
+        &self,
+        old: &Assignment,
+        new: Arc<Assignment>,
+        seek: Option<Offset>,
+    ) -> Result<(), PipelineError> {
+        let (topic, partition) = (old.topic(), old.partition());
+        warn!(self.log, "the log went back: the topic was made again or cut; going on with what is \
+            there"; "topic" => topic, "partition" => partition,
+            "offset" => new.position().base);
+        self.offsets.do_send(Closed(vec![old.epoch()]));
+        self.offsets.do_send(Opened { assignment: new, start: Start::Unknown });
+        let Some(offset) = seek else { return Ok(()) };
+        // Begun at once: whatever was fetched before is dropped by librdkafka from now on.
+        let place = KafkaOffset::Offset(offset);
+        self.consumer
+            .seek(topic, partition, place, Duration::ZERO)
+            .map_err(|error| kafka(&format!("seek {topic}/{partition} to {offset}"), &error))
     }
 
     /// librdkafka refused what was to be fetched from a partition.

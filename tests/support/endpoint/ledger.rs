@@ -85,6 +85,12 @@ impl Entry {
         Some(String::from_utf8_lossy(&value).into_owned())
     }
 
+    /// The path it was for, when the endpoint keeps bodies.
+    pub fn path(&self) -> Option<String> {
+        let line = self.head.as_deref()?.split(|&byte| byte == b'\r').next()?;
+        String::from_utf8_lossy(line).split(' ').nth(1).map(str::to_owned)
+    }
+
     /// When it ended; the end of time while it has not.
     pub(super) fn end(&self) -> Duration {
         self.last_byte.unwrap_or(Duration::MAX)

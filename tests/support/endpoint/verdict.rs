@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::ledger::{Entry, Ledger, RequestId, hash};
+use super::ledger::{Ending, Entry, Ledger, RequestId, hash};
 use super::request::decode_key;
 use crate::support::records::{Id, Sent};
 
@@ -59,6 +59,8 @@ pub struct Verdict {
     pub overlaps: Vec<Overlap>,
     /// Delivered, and requested again.
     pub sent_again: Vec<Again>,
+    /// Records of which the client left a request before it had an answer.
+    pub cut_off: Vec<Id>,
     /// What came that was no HTTP.
     pub complaints: Vec<String>,
 }
@@ -79,6 +81,13 @@ impl Verdict {
         self.assert_kept();
         assert!(self.sent_again.is_empty(), "sent again without a reason: {self}");
     }
+
+    /// The same, and every request was let finish, as when members leave in order. A record whose
+    /// request was cut off counts as not delivered, so that the other rules let it be sent again.
+    pub fn assert_undisturbed(&self) {
+        self.assert_exact();
+        assert!(self.cut_off.is_empty(), "cut off without a reason: {self}");
+    }
 }
 
 impl fmt::Display for Verdict {
@@ -97,6 +106,7 @@ impl fmt::Display for Verdict {
         list(out, "out of order", &self.out_of_order)?;
         list(out, "overlaps", &self.overlaps)?;
         list(out, "sent again", &self.sent_again)?;
+        list(out, "cut off", &self.cut_off)?;
         list(out, "complaints", &self.complaints)
     }
 }
@@ -111,6 +121,7 @@ impl Ledger {
             out_of_order: self.out_of_order(),
             overlaps: self.overlaps(),
             sent_again: self.sent_again(),
+            cut_off: self.cut_off(),
             complaints: self.complaints.clone(),
         }
     }
@@ -169,6 +180,12 @@ impl Ledger {
             }
         }
         again.into_iter().map(|(id, times)| Again { id: id.clone(), times }).collect()
+    }
+
+    /// The records of requests that the client left before they had an answer, one for each.
+    pub fn cut_off(&self) -> Vec<Id> {
+        let left = self.named().filter(|(entry, _)| entry.ending == Ending::ClientGone);
+        left.map(|(_, id)| id.clone()).collect()
     }
 
     /// Requests of one lane that were in flight at once.

@@ -124,14 +124,12 @@ impl Poller {
             return self.give_up(&epochs);
         }
         info!(self.log, "partitions are asked back: draining"; "partitions" => describe(partitions));
-        let mut assignments = Vec::with_capacity(slots.len());
         for slot in &slots {
             if let Some(partition) = self.partitions.get_mut(slot) {
                 partition.draining = true;
-                assignments.push(Arc::clone(partition.assignment()));
             }
         }
-        self.consumer_actor.do_send(Revoking(assignments));
+        self.consumer_actor.do_send(Revoking(epochs));
         Ok(())
     }
 
@@ -192,7 +190,7 @@ impl Poller {
     }
 
     fn epochs(&self, slots: &[usize]) -> Vec<Epoch> {
-        slots.iter().map(|slot| self.partitions[slot].assignment().epoch()).collect()
+        slots.iter().flat_map(|slot| self.partitions[slot].epochs()).collect()
     }
 
     /// Answers whatever the group still waits for, so that the consumer can close: it would wait

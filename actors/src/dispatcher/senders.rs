@@ -1,0 +1,168 @@
+//! The senders of an arbiter: which are idle, what the others have in hand, and how that is
+//! cancelled.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use crate::core::Epoch;
+use crate::message::Which;
+
+#[derive(Default)]
+pub(super) struct Senders {
+    slots: Vec<Slot>,
+    idle: Vec<usize>,
+}
+
+/// What a sender has in hand.
+#[derive(Default)]
+struct Slot {
+    /// Of its delivery, from when that is given: one not yet begun can be cancelled too. Empty while
+    /// it is idle.
+    epochs: SmallVec<[Epoch; 1]>,
+    since: Option<Instant>,
+    cancellation: Rc<Cancellation>,
+}
+
+impl Senders {
+    /// A new sender, which is idle.
+    pub(super) fn add(&mut self) -> (usize, Rc<Cancellation>) {
+        let slot = Slot::default();
+        let cancellation = Rc::clone(&slot.cancellation);
+        self.slots.push(slot);
+        self.idle.push(self.slots.len() - 1);
+        (self.slots.len() - 1, cancellation)
+    }
+
+    /// The one that has been idle for the shortest time: its connection is the freshest.
+    pub(super) fn idle(&self) -> Option<usize> {
+        self.idle.last().copied()
+    }
+
+    /// The one that [`idle`](Self::idle) named has work now.
+    pub(super) fn busy(&mut self) {
+        self.idle.pop();
+    }
+
+    pub(super) fn rests(&mut self, sender: usize) {
+        self.idle.push(sender);
+    }
+
+    /// A sender is given a delivery with records of these stays.
+    pub(super) fn give(&mut self, sender: usize, epochs: impl Iterator<Item = Epoch>) {
+        let slot = &mut self.slots[sender];
+        slot.cancellation.cancelled.set(false);
+        for epoch in epochs {
+            if slot.epochs.last() != Some(&epoch) {
+                slot.epochs.push(epoch);
+            }
+        }
+    }
+
+    /// A sender begins with what it was given.
+    pub(super) fn begin(&mut self, sender: usize) {
+        self.slots[sender].since = Some(Instant::now());
+    }
+
+    /// A sender is done with what it was given; how long it took.
+    pub(super) fn done(&mut self, sender: usize) -> Duration {
+        let slot = &mut self.slots[sender];
+        slot.epochs.clear();
+        slot.since.take().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Has whoever has records of these stays in hand drop them.
+    pub(super) fn cancel(&self, which: &Which) {
+        for slot in &self.slots {
+            let concerned = match which {
+                Which::All => !slot.epochs.is_empty(),
+                Which::Some(epochs) => slot.epochs.iter().any(|epoch| epochs.contains(epoch)),
+            };
+            if concerned {
+                slot.cancellation.cancel();
+            }
+        }
+    }
+}
+
+/// Tells a sender to drop what it has in hand. Both ends are on the arbiter's thread.
+#[derive(Default)]
+pub(crate) struct Cancellation {
+    cancelled: Cell<bool>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl Cancellation {
+    fn cancel(&self) {
+        self.cancelled.set(true);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Ready when the delivery that the sender was given last is to be dropped, begun or not.
+    pub(crate) async fn cancelled(&self) {
+        poll_fn(|context| {
+            if self.cancelled.get() {
+                return Poll::Ready(());
+            }
+            let waker = self.waker.take().filter(|known| known.will_wake(context.waker()));
+            self.waker.set(waker.or_else(|| Some(context.waker().clone())));
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_delivery_that_is_given_and_not_begun_is_cancelled_too() {
+        let mut senders = Senders::default();
+        let (sender, cancellation) = senders.add();
+        senders.give(sender, [Epoch(1)].into_iter());
+        senders.cancel(&Which::Some(vec![Epoch(1)]));
+        assert_eq!(cancellation.cancelled().now_or_never(), Some(()));
+    }
+
+    #[test]
+    fn only_what_has_records_of_the_stay_is_cancelled() {
+        let mut senders = Senders::default();
+        let (first, of_first) = senders.add();
+        let (second, of_second) = senders.add();
+        senders.give(first, [Epoch(1), Epoch(2)].into_iter());
+        senders.give(second, [Epoch(3)].into_iter());
+        senders.cancel(&Which::Some(vec![Epoch(2)]));
+        assert!(of_first.cancelled().now_or_never().is_some());
+        assert!(of_second.cancelled().now_or_never().is_none());
+    }
+
+    #[test]
+    fn a_cancelled_delivery_does_not_cancel_the_next() {
+        let mut senders = Senders::default();
+        let (sender, cancellation) = senders.add();
+        senders.give(sender, [Epoch(1)].into_iter());
+        senders.cancel(&Which::All);
+        senders.done(sender);
+        senders.give(sender, [Epoch(2)].into_iter());
+        assert!(cancellation.cancelled().now_or_never().is_none());
+    }
+
+    #[test]
+    fn an_idle_sender_is_not_cancelled() {
+        let mut senders = Senders::default();
+        let (sender, cancellation) = senders.add();
+        senders.give(sender, [Epoch(1)].into_iter());
+        senders.done(sender);
+        senders.cancel(&Which::All);
+        assert!(cancellation.cancelled().now_or_never().is_none());
+    }
+}
