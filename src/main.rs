@@ -18,7 +18,7 @@ use std::io;
 use std::process::ExitCode;
 
 use cli::{Command, exit};
-use settings::{Problems, Sources};
+use settings::{Flags, Settings, Sources};
 
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
@@ -26,16 +26,15 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     ExitCode::from(match cli.command {
-        Command::Run(flags) => {
-            with(settings::load(&sources(flags.given())), |settings| run::run(&settings))
-        }
-        Command::Check(args) => {
-            let settings = settings::load(&sources(args.pipeline.given()));
-            with(settings, |settings| commands::check::run(&settings, args.connect))
-        }
+        Command::Run(flags) => with(load(flags.given()), |settings| run::run(&settings)),
+        Command::Check(args) => with(load(args.pipeline.given()), |settings| {
+            commands::check::run(&settings, args.connect)
+        }),
         Command::Offsets(flags) => {
-            let groups = settings::load_groups(&sources(flags.given()));
-            with(groups, |(_, groups)| commands::offsets::run(&groups))
+            let groups = settings::load_groups(&Sources::of_process(flags.given()));
+            with(groups.map_err(|it| it.lines().to_vec()), |(_, groups)| {
+                commands::offsets::run(&groups)
+            })
         }
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => match cli::completions(shell, &mut io::stdout()) {
@@ -45,16 +44,19 @@ fn main() -> ExitCode {
     })
 }
 
-fn sources(flags: settings::Flags) -> Sources {
-    Sources::of_process(flags)
+/// The settings of `run` and `check`, which librdkafka takes as a whole too; else one line a problem.
+fn load(flags: Flags) -> Result<Settings, Vec<String>> {
+    let settings = settings::load(&Sources::of_process(flags)).map_err(|it| it.lines().to_vec())?;
+    let refused = wiring::refused(&settings);
+    if refused.is_empty() { Ok(settings) } else { Err(refused) }
 }
 
 /// Goes on with what was loaded, or says what is wrong with it.
-fn with<T>(loaded: Result<T, Problems>, go_on: impl FnOnce(T) -> u8) -> u8 {
+fn with<T>(loaded: Result<T, Vec<String>>, go_on: impl FnOnce(T) -> u8) -> u8 {
     match loaded {
         Ok(loaded) => go_on(loaded),
         Err(problems) => {
-            for line in problems.lines() {
+            for line in problems {
                 eprintln!("keyway: {line}");
             }
             exit::CONFIGURATION

@@ -30,7 +30,7 @@ pub fn run(settings: &Settings) -> u8 {
         error!(log, "{}", error);
     }
     drop(guard);
-    if ended.is_ok() { exit::CLEAN } else { exit::FAILED }
+    ended.map_or_else(|error| error.code(), |()| exit::CLEAN)
 }
 
 /// Why the process fails.
@@ -41,9 +41,23 @@ enum RunError {
     #[error("{0}")]
     Listen(#[from] api::BindError),
     #[error("pipeline {name}: {error}")]
+    Start { name: String, error: PipelineError },
+    #[error("pipeline {name}: {error}")]
     Pipeline { name: String, error: PipelineError },
     #[error("ended at once by a second signal; what was in flight is sent again by the next run")]
     SecondSignal,
+}
+
+impl RunError {
+    /// What the process exits with.
+    fn code(&self) -> u8 {
+        match self {
+            Self::Start {
+                error: PipelineError::Config(_) | PipelineError::KafkaConfig(_), ..
+            } => exit::CONFIGURATION,
+            _ => exit::FAILED,
+        }
+    }
 }
 
 async fn serve(
@@ -85,7 +99,7 @@ async fn start(settings: &Settings, log: &Logger) -> Result<Vec<Handle>, RunErro
             Ok(handle) => handles.push(handle),
             Err(error) => {
                 stop_all(&handles).await;
-                return Err(RunError::Pipeline { name: pipeline.name.clone(), error });
+                return Err(RunError::Start { name: pipeline.name.clone(), error });
             }
         }
     }
@@ -126,4 +140,22 @@ async fn outcome(handles: &[Handle]) -> Result<(), RunError> {
         ended.map_err(|error| RunError::Pipeline { name: handle.status().name, error })
     });
     join_all(ends).await.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_at_the_start_is_configuration_and_what_ends_later_is_failure() {
+        let refused = || PipelineError::KafkaConfig("no".to_owned());
+        let start = |error| RunError::Start { name: "a".to_owned(), error }.code();
+        assert_eq!(start(refused()), exit::CONFIGURATION);
+        assert_eq!(start(PipelineError::Config("no".to_owned())), exit::CONFIGURATION);
+        assert_eq!(start(PipelineError::Kafka("no".to_owned())), exit::FAILED);
+        assert_eq!(
+            RunError::Pipeline { name: "a".to_owned(), error: refused() }.code(),
+            exit::FAILED
+        );
+    }
 }

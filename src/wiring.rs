@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use keyway_actors::kafka::admin::try_properties;
 use keyway_actors::sink::http::{HttpSettings, HttpSettingsError};
-use keyway_actors::{
-    Action, DeadLetterConfig, OffsetOverflow, Ordering, PipelineConfig, RetryPolicy,
-};
+use keyway_actors::{DeadLetterConfig, PipelineConfig, RetryPolicy};
 
 use crate::settings::{
-    self, DeadLetterSettings, KafkaProperties, OnFailure, PipelineSettings, RetrySettings,
+    self, DeadLetterSettings, KafkaProperties, PipelineSettings, RetrySettings, Settings,
 };
 
 /// What the library is told of a pipeline.
@@ -20,11 +19,7 @@ pub fn pipeline(settings: &PipelineSettings) -> PipelineConfig {
         partitions: settings.partitions.clone(),
         group_id: settings.group_id.clone(),
         kafka: kafka(&settings.kafka),
-        ordering: match settings.ordering {
-            settings::Ordering::Key => Ordering::Key,
-            settings::Ordering::Partition => Ordering::Partition,
-            settings::Ordering::Unordered => Ordering::Unordered,
-        },
+        ordering: settings.ordering,
         senders: settings.senders,
         arbiters: settings.arbiters,
         buffer_records: settings.buffer_records.get() as u64,
@@ -32,14 +27,21 @@ pub fn pipeline(settings: &PipelineSettings) -> PipelineConfig {
         commit_interval: settings.commit_interval,
         revoke_deadline: settings.revoke_deadline,
         drain_deadline: settings.drain_deadline,
-        offset_overflow: match settings.offset_overflow {
-            settings::OffsetOverflow::Hold => OffsetOverflow::Hold,
-            settings::OffsetOverflow::Replay => OffsetOverflow::Replay,
-        },
+        offset_overflow: settings.offset_overflow,
         offset_metadata_max_bytes: settings.offset_metadata_max_bytes,
         retry: retry(settings.retry),
         dead_letter: settings.dead_letter.as_ref().map(dead_letter),
     }
+}
+
+/// What librdkafka refuses of the properties of the pipelines: those that contradict each other, or
+/// name a file that it cannot read. One line each; nothing is connected.
+pub fn refused(settings: &Settings) -> Vec<String> {
+    let refused = settings.pipelines.iter().filter_map(|settings| {
+        let error = try_properties(&pipeline(settings)).err()?;
+        Some(format!("pipeline {:?}: {error}", settings.name))
+    });
+    refused.collect()
 }
 
 /// The HTTP sink of a pipeline.
@@ -67,17 +69,8 @@ fn retry(settings: RetrySettings) -> RetryPolicy {
         factor: settings.factor,
         max: settings.max,
         max_attempts: settings.max_attempts.map_or(0, NonZeroU32::get),
-        on_rejected: action(settings.on_rejected),
-        on_exhausted: action(settings.on_exhausted),
+        on_rejected: settings.on_rejected,
+        on_exhausted: settings.on_exhausted,
         ..RetryPolicy::default()
-    }
-}
-
-fn action(on_failure: OnFailure) -> Action {
-    match on_failure {
-        OnFailure::DeadLetter => Action::DeadLetter,
-        OnFailure::Drop => Action::Drop,
-        OnFailure::Retry => Action::Retry,
-        OnFailure::Stop => Action::Stop,
     }
 }

@@ -5,13 +5,14 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use keyway_actors::Action;
+
 use super::kafka::BOOTSTRAP;
-use super::pipeline::Draft;
 use super::problem::{Place, Problems};
 use super::reader::Found;
 use super::table;
 use super::typed::Properties;
-use super::types::{GroupSettings, OnFailure, RetrySettings};
+use super::types::RetrySettings;
 use super::value::{in_words, names};
 
 /// What a revoke must leave of `max.poll.interval.ms`, for the last commit and its answer.
@@ -134,8 +135,8 @@ pub fn retry_waits(retry: &RetrySettings, place: &Place, problems: &mut Problems
 }
 
 /// `dead_letter` was asked for, and there is no topic for it.
-pub fn dead_letter_wanted(found: &Found<OnFailure>, problems: &mut Problems) {
-    if found.value == OnFailure::DeadLetter {
+pub fn dead_letter_wanted(found: &Found<Action>, problems: &mut Problems) {
+    if found.value == Action::DeadLetter {
         let row = &table::DEAD_LETTER_TOPIC.row;
         let what = format!(
             "expected drop, retry or stop, got \"dead_letter\": there is no dead-letter topic; \
@@ -178,56 +179,5 @@ pub fn dead_letter(
     if let Some(given) = topics.iter().find(takes_it) {
         let what = format!("{topic:?} is consumed by this pipeline itself, by {given:?} in topics");
         problems.push(&dead_letter.place, what);
-    }
-}
-
-/// What two pipelines of one process must not share.
-pub fn side_by_side(drafts: &[Draft], problems: &mut Problems) {
-    for (at, draft) in drafts.iter().enumerate() {
-        for earlier in &drafts[..at] {
-            same_name(earlier, draft, problems);
-            if let (Some(one), Some(other), Some(spot)) =
-                (&earlier.group, &draft.group, &draft.spot)
-            {
-                same_group(one, other, &Place::File(spot.clone()), problems);
-            }
-        }
-    }
-}
-
-fn same_name(earlier: &Draft, draft: &Draft, problems: &mut Problems) {
-    if let (Some(one), Some(other)) = (&earlier.name, &draft.name)
-        && one.value == other.value
-    {
-        let what = format!("{:?} is the name of another pipeline too: {}", other.value, one.place);
-        problems.push(&other.place, what);
-    }
-}
-
-fn same_group(one: &GroupSettings, other: &GroupSettings, place: &Place, problems: &mut Problems) {
-    let brokers = |group: &GroupSettings| group.kafka.get(BOOTSTRAP).map(str::to_owned);
-    if one.group_id != other.group_id || brokers(one) != brokers(other) {
-        return;
-    }
-    let (earlier, group) = (&one.name, &one.group_id);
-    let apart = match (&one.partitions, &other.partitions) {
-        (Some(one), Some(other)) => !one.iter().any(|partition| other.contains(partition)),
-        _ => false,
-    };
-    if let Some(topic) = other.topics.iter().find(|topic| !apart && one.topics.contains(topic)) {
-        let what = format!(
-            "pipeline {earlier:?} consumes {topic:?} in group {group:?} too: \
-             each record would reach only one of them"
-        );
-        problems.push(place, what);
-    }
-    let subscribed = one.partitions.is_none() && other.partitions.is_none();
-    let id = |group: &GroupSettings| group.kafka.get("group.instance.id").map(str::to_owned);
-    if let Some(id) = id(other).filter(|mine| subscribed && id(one).as_ref() == Some(mine)) {
-        let what = format!(
-            "pipeline {earlier:?} has group.instance.id {id:?} in group {group:?} too: \
-             the brokers would let only one of them in"
-        );
-        problems.push(place, what);
     }
 }

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::document::{self, Entry, Kind, Node};
+use super::environment::Environment;
 use super::fill::fill;
 use super::kafka;
 use super::level::{Level, join, meant};
 use super::problem::{Place, Problems, Spot, shown, suggestion};
-use super::sources::Environment;
 use super::table::Row;
 use super::text_file::read_text;
 use super::typed::{Given, Layer, Properties, Text, What};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::sources::Environment;
+use super::environment::Environment;
 use super::typed::Text;
 
 /// Fills in every `${NAME}`; `$${` stands for a plain `${`, any other `$` for itself. The names

@@ -7,6 +7,7 @@
 
 mod checks;
 mod document;
+mod environment;
 mod file;
 mod fill;
 mod kafka;
@@ -15,6 +16,7 @@ mod pipeline;
 mod problem;
 mod reader;
 mod resolve;
+mod side_by_side;
 mod sources;
 pub mod table;
 mod text_file;
@@ -30,7 +32,7 @@ pub use problem::Problems;
 pub use sources::{Flags, Sources};
 pub use types::{
     DeadLetterSettings, GroupSettings, HttpSettings, Listen, LogFormat, LogSettings,
-    OffsetOverflow, OnFailure, Ordering, PipelineSettings, RetrySettings, Settings,
+    PipelineSettings, RetrySettings, Settings,
 };
 
 /// Everything that `run` and `check` need.

@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 
+use keyway_actors::Action;
+
 use super::checks;
 use super::kafka::{self, KafkaProperties};
 use super::problem::Spot;
@@ -9,7 +11,7 @@ use super::reader::{Found, Reader};
 use super::table::{self, MOST_ARBITERS};
 use super::typed::Properties;
 use super::types::{
-    DeadLetterSettings, GroupSettings, HttpSettings, OnFailure, PipelineSettings, RetrySettings,
+    DeadLetterSettings, GroupSettings, HttpSettings, PipelineSettings, RetrySettings,
 };
 
 /// What the caller cannot do without.
@@ -168,7 +170,7 @@ fn retry(reader: &mut Reader<'_>) -> RetrySettings {
             checks::dead_letter_wanted(found, reader.problems);
         }
     }
-    let standard = if has_topic { OnFailure::DeadLetter } else { OnFailure::Retry };
+    let standard = if has_topic { Action::DeadLetter } else { Action::Retry };
     let initial = reader.find(&table::RETRY_INITIAL);
     let max = reader.find(&table::RETRY_MAX);
     let retry = RetrySettings {

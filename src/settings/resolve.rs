@@ -1,10 +1,10 @@
 //! From what was typed to what the program needs: the process, and its pipelines side by side.
 
-use super::checks;
 use super::file::TypedPipeline;
 use super::pipeline::{self, Draft, Kafka, Need};
 use super::problem::Problems;
 use super::reader::Reader;
+use super::side_by_side;
 use super::sources::Typed;
 use super::table::{self, ROWS, Scope};
 use super::typed::{Layer, Properties};
@@ -75,7 +75,7 @@ fn drafts(typed: &Typed, need: Need, problems: &mut Problems) -> Vec<Draft> {
         [] => vec![draft(None)],
         several => several.iter().map(|found| draft(Some(found))).collect(),
     };
-    checks::side_by_side(&drafts, problems);
+    side_by_side::check(&drafts, problems);
     drafts
 }
 

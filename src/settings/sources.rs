@@ -1,11 +1,9 @@
 //! The sources of settings: flags, variables and the file, gathered as they were typed.
-//!
-//! The environment comes in as a map, so that tests need not change their own process.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::environment::Environment;
 use super::file::{self, TypedFile};
 use super::kafka;
 use super::problem::{Place, Problems, nearest, suggestion};
@@ -47,41 +45,6 @@ pub struct Flags {
     pub values: BTreeMap<&'static str, Vec<String>>,
 }
 
-/// The variables of the environment.
-#[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, OsString>);
-
-impl std::fmt::Debug for Environment {
-    /// The names alone: values may be secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-impl<N: Into<String>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
-    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
-        let variables = variables.into_iter();
-        Self(variables.map(|(name, value)| (name.into(), value.into())).collect())
-    }
-}
-
-impl Environment {
-    /// This process's variables.
-    pub fn of_process() -> Self {
-        let named = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
-        std::env::vars_os().filter_map(named).collect()
-    }
-
-    /// The text of a variable.
-    ///
-    /// # Errors
-    /// What is wrong with it: it is not set, or not UTF-8.
-    pub fn text(&self, name: &str) -> Result<&str, String> {
-        let value = self.0.get(name).ok_or_else(|| format!("the variable {name} is not set"))?;
-        value.to_str().ok_or_else(|| format!("the variable {name} is not UTF-8"))
-    }
-}
-
 /// Everything that was typed.
 #[derive(Debug)]
 pub(super) struct Typed {
@@ -121,7 +84,7 @@ fn config_path(sources: &Sources, problems: &mut Problems) -> Option<(PathBuf, P
     }
     let name = table::CONFIG.variable;
     let place = Place::Variable(name.to_owned());
-    if !sources.environment.0.contains_key(name) {
+    if !sources.environment.has(name) {
         return None;
     }
     match sources.environment.text(name) {
@@ -164,7 +127,7 @@ fn variables(
 ) -> (Layer, Properties) {
     let mut layer = Layer::new();
     let mut properties = Vec::new();
-    let ours = environment.0.keys().filter(|name| name.starts_with(PREFIX));
+    let ours = environment.names().filter(|name| name.starts_with(PREFIX));
     for name in ours.filter(|name| !is_foreign(name, environment)) {
         let place = Place::Variable(name.clone());
         let row = ROWS.iter().find(|row| row.variable == name);

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use awc::http::Uri;
+use keyway_actors::{Action, OffsetOverflow, Ordering};
 
 use super::KafkaProperties;
 
@@ -129,26 +130,6 @@ pub struct GroupSettings {
     pub kafka: KafkaProperties,
 }
 
-/// What must stay in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ordering {
-    /// Records of one topic, partition and key.
-    Key,
-    /// Records of one topic and partition.
-    Partition,
-    /// Nothing.
-    Unordered,
-}
-
-/// What happens when more offsets are settled above the committed one than the metadata can hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OffsetOverflow {
-    /// The partition takes no new offsets beyond what fits until older ones finish.
-    Hold,
-    /// It goes on; what does not fit may be sent again after a crash.
-    Replay,
-}
-
 /// Where and how records are posted.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
@@ -172,22 +153,9 @@ pub struct RetrySettings {
     /// Attempts before `on_exhausted`; `None`: for ever.
     pub max_attempts: Option<NonZeroU32>,
     /// What becomes of a record that the receiver rejects.
-    pub on_rejected: OnFailure,
+    pub on_rejected: Action,
     /// What becomes of a record whose attempts are used up.
-    pub on_exhausted: OnFailure,
-}
-
-/// What becomes of a record that was not delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFailure {
-    /// It goes to the dead-letter topic, which is then set.
-    DeadLetter,
-    /// It is given up.
-    Drop,
-    /// It is tried again for ever, at the longest wait.
-    Retry,
-    /// The pipeline stops.
-    Stop,
+    pub on_exhausted: Action,
 }
 
 /// Where undeliverable records go.

@@ -301,6 +301,46 @@ fn settings_that_contradict_each_other() {
     );
 }
 
+/// Each is fine by itself: only a client that is made of them shows that they are not together.
+#[test]
+fn properties_that_librdkafka_refuses_together() {
+    let refusal = |why| {
+        format!("pipeline \"default\": librdkafka refuses the properties under [kafka]: {why}")
+    };
+    refused(
+        |keyway| keyway.kafka("session.timeout.ms", "400000"),
+        &[&refusal("`max.poll.interval.ms`must be >= `session.timeout.ms`")],
+    );
+    refused(
+        |keyway| keyway.kafka("fetch.max.bytes", "1000"),
+        &[&refusal("`fetch.max.bytes` must be >= `message.max.bytes`")],
+    );
+    refused(
+        |keyway| {
+            keyway.kafka("security.protocol", "ssl").kafka("ssl.ca.location", "/no/such/file.pem")
+        },
+        &[&refusal("{}ssl.ca.location{}")],
+    );
+}
+
+/// The properties of the dead letters' producer, of the second of two pipelines: the first does not
+/// start.
+#[test]
+fn properties_that_librdkafka_refuses_for_dead_letters() {
+    let file = "[[pipeline]]\nname = \"a\"\ntopics = [\"a\"]\ngroup_id = \"a\"\nhttp.url = \"URL\"\n\
+                [[pipeline]]\nname = \"b\"\ntopics = [\"b\"]\ngroup_id = \"b\"\nhttp.url = \"URL\"\n\
+                [pipeline.dead_letter]\ntopic = \"dead\"\n\
+                [pipeline.dead_letter.kafka]\n\"max.in.flight\" = 100\n";
+    let trap = Trap::new();
+    let keyway = Keyway::command(["run"]).flag("--brokers", trap.address()).flag("--listen", "off");
+    let output = keyway.config(&file.replace("URL", &trap.url())).output();
+    assert_eq!((output.code, output.stdout.as_str()), (78, ""), "{output:?}");
+    let line =
+        "keyway: pipeline \"b\": librdkafka refuses {}: dead_letter: `max.in.flight` must be{}";
+    assert!(is_like(output.stderr.trim_end(), line), "{}", output.stderr);
+    trap.assert_untouched();
+}
+
 #[test]
 fn variables_that_nobody_knows() {
     refused(

@@ -55,12 +55,12 @@ pub enum AdminError {
     /// There is no such topic, or it is not this user's to know of.
     #[error("there is no topic {0}")]
     UnknownTopic(String),
-    /// A topic pattern cannot be matched.
-    #[error("the pattern {pattern} cannot be matched: {reason}")]
+    /// A topic pattern may be matched otherwise by a subscription than it would be here.
+    #[error("it cannot be told which topics the pattern {pattern} takes: {reason}")]
     Pattern {
         /// The pattern.
         pattern: String,
-        /// What is wrong with it.
+        /// What cannot be told, and what can.
         reason: String,
     },
     /// What Kafka said, and what to do about it where that is known.
@@ -79,22 +79,24 @@ fn because(reason: Option<&str>) -> String {
 }
 
 /// Has librdkafka make the clients of a pipeline, and lets go of them: some properties contradict
-/// each other, or name files that are not there, and only then is it said. It asks nobody anything.
+/// each other, or name files that are not there, and only then is it said. It connects to nobody.
 ///
 /// # Errors
 /// [`AdminError::Properties`].
 pub fn try_properties(pipeline: &PipelineConfig) -> Result<(), AdminError> {
-    make::<BaseConsumer>(&config::consumer(pipeline), "")?;
+    make::<BaseConsumer>(config::consumer(pipeline), "")?;
     if let Some(letters) = &pipeline.dead_letter {
-        make::<BaseProducer>(&config::producer(pipeline, &letters.kafka), "dead_letter: ")?;
+        make::<BaseProducer>(config::producer(pipeline, &letters.kafka), "dead_letter: ")?;
     }
     Ok(())
 }
 
 fn make<C: rdkafka::config::FromClientConfig>(
-    config: &ClientConfig,
+    mut config: ClientConfig,
     whose: &str,
 ) -> Result<(), AdminError> {
+    // A member looks for its coordinator as soon as it is made.
+    config.remove("bootstrap.servers").remove("metadata.broker.list");
     match config.create::<C>() {
         Ok(client) => {
             drop(client);

@@ -20,30 +20,69 @@ pub const OWNED: &[(&str, &str)] = &[
     ("offset_commit_cb", "Keyway reads the answers to its commits itself"),
 ];
 
-/// Prefetch of a partition, in KiB. librdkafka counts it for each partition that has a queue of its
-/// own, so that a member with many partitions takes this many times their number beside its buffer.
-const PREFETCH_KBYTES: u64 = 1024;
+/// Partitions that a member is taken to have where the group decides it: librdkafka wants to know
+/// its limits before there is an assignment, and keeps them.
+const PARTITIONS: u64 = 64;
 
-/// The least number of records that librdkafka tries to keep ready for a partition.
-const PREFETCH_RECORDS: u64 = 10_000;
+/// What librdkafka reads ahead for a partition, beside the buffer.
+///
+/// A partition with a queue of its own has its limits to itself (`queued.max.messages.kbytes` of the
+/// documentation counts once a consumer only where there are no such queues). As long as its queue
+/// is below both it is asked for in the next fetch, with up to `fetch.message.max.bytes` more: what
+/// it holds at the most is the two together, as compressed as the batches are that come. The fetch
+/// queue's back-off bounds nothing, and `fetch.max.bytes` only a single answer; librdkafka derives
+/// it itself, at least a megabyte for all partitions of a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Prefetch {
+    /// Half of what a partition may hold: the size in bytes from which its queue is full, and the
+    /// most that one fetch adds. A single batch that is larger comes all the same.
+    bytes: u64,
+    /// The number of records from which its queue is full. librdkafka keeps some hundred bytes
+    /// beside each, which its count in bytes leaves out.
+    records: u64,
+}
+
+impl Prefetch {
+    /// A quarter of the buffer, shared by the partitions; a partition has from 64 KiB to 2 MiB.
+    /// With half a mebibyte, from a broker on the same machine, one partition was read at nine
+    /// tenths of the rate it was with two, and 200 kept a third of the memory.
+    fn of(config: &PipelineConfig) -> Self {
+        let partitions = fixed_partitions(config).unwrap_or(PARTITIONS).max(1);
+        let bytes = (config.buffer_bytes / 4 / partitions / 2).clamp(32 << 10, 1 << 20);
+        Self { bytes, records: bytes / 128 }
+    }
+
+    fn set(self, client: &mut ClientConfig, properties: &BTreeMap<String, String>) {
+        client
+            .set("queued.max.messages.kbytes", (self.bytes >> 10).to_string())
+            .set("queued.min.messages", self.records.to_string());
+        // Of a property and its other name, the one set last counts, and which that is, is chance.
+        if !properties.contains_key("max.partition.fetch.bytes") {
+            client.set("fetch.message.max.bytes", self.bytes.to_string());
+        }
+    }
+}
+
+/// How many partitions there are, where no group decides it.
+fn fixed_partitions(config: &PipelineConfig) -> Option<u64> {
+    config.partitions.as_ref().map(|fixed| (fixed.len() * config.topics.len()) as u64)
+}
 
 /// The consumer's configuration.
 pub(crate) fn consumer(config: &PipelineConfig) -> ClientConfig {
     let mut client = ClientConfig::new();
-    let prefetch = PREFETCH_KBYTES.min(config.buffer_bytes / 1024 / 4).max(1);
     client
         .set("client.id", "keyway")
         .set("auto.offset.reset", "earliest")
         // A queue that was full is looked at again after this long: at librdkafka's own 1000 ms a
-        // small prefetch starves.
-        .set("fetch.queue.backoff.ms", "5")
-        .set("queued.max.messages.kbytes", prefetch.to_string())
-        .set("queued.min.messages", PREFETCH_RECORDS.to_string())
+        // small prefetch starves, and at 5 ms one partition still lost a tenth.
+        .set("fetch.queue.backoff.ms", "2")
         // New partitions are found within this time; 300 s otherwise.
         .set("topic.metadata.refresh.interval.ms", "10000")
         .set("socket.keepalive.enable", "true")
         // They tell whether the coordinator is in reach; nothing else does while nothing flows.
         .set("statistics.interval.ms", "5000");
+    Prefetch::of(config).set(&mut client, &config.kafka);
     let new_protocol =
         config.kafka.get("group.protocol").is_some_and(|protocol| protocol == "consumer");
     if !new_protocol {
@@ -102,6 +141,7 @@ fn log_level(properties: &BTreeMap<String, String>) -> RDKafkaLogLevel {
 pub(crate) fn refusal(error: &KafkaError) -> String {
     match error {
         KafkaError::ClientConfig(_, reason, property, _) => format!("{property}: {reason}"),
+        KafkaError::ClientCreation(reason) => reason.clone(),
         error => error.to_string(),
     }
 }
@@ -163,6 +203,61 @@ mod tests {
         assert_eq!(client.get("auto.offset.reset"), Some("latest"));
         assert_eq!(client.get("enable.auto.commit"), Some("false"));
         assert_eq!(client.get("group.id"), Some("g"));
+    }
+
+    /// What librdkafka may hold for a partition, in KiB, and its records.
+    fn prefetch(config: &PipelineConfig) -> (u64, u64) {
+        let client = consumer(config);
+        let number = |name| client.get(name).and_then(|it| it.parse::<u64>().ok()).expect(name);
+        let fetch = number("fetch.message.max.bytes");
+        (number("queued.max.messages.kbytes") + fetch / 1024, number("queued.min.messages"))
+    }
+
+    #[test]
+    fn sixty_four_partitions_prefetch_a_quarter_of_the_buffer() {
+        let mut config = config(&[]);
+        for (mebibytes, kbytes) in [(8, 64), (16, 64), (64, 256), (128, 512), (512, 2048)] {
+            config.buffer_bytes = mebibytes << 20;
+            let (partition, records) = prefetch(&config);
+            assert_eq!((partition, records), (kbytes, kbytes * 4), "{mebibytes} MiB");
+            assert!(partition * 64 <= (mebibytes << 10) / 4 || partition == 64, "{mebibytes} MiB");
+        }
+    }
+
+    #[test]
+    fn prefetch_has_a_least_and_a_most() {
+        let mut config = config(&[]);
+        config.buffer_bytes = 1 << 20;
+        assert_eq!(prefetch(&config).0, 64);
+        config.buffer_bytes = 1 << 40;
+        assert_eq!(prefetch(&config).0, 2048);
+    }
+
+    #[test]
+    fn fixed_partitions_share_it_by_their_number() {
+        let mut config = config(&[]);
+        config.partitions = Some((0..128).collect());
+        assert_eq!(prefetch(&config).0, 256);
+        config.topics.push("u".to_owned());
+        assert_eq!(prefetch(&config).0, 128);
+        config.partitions = Some(vec![0]);
+        assert_eq!(prefetch(&config).0, 2048);
+    }
+
+    #[test]
+    fn a_prefetch_that_the_user_sets_is_his_under_either_name() {
+        let client = consumer(&config(&[
+            ("queued.max.messages.kbytes", "7"),
+            ("queued.min.messages", "8"),
+            ("fetch.message.max.bytes", "9000"),
+        ]));
+        assert_eq!(client.get("queued.max.messages.kbytes"), Some("7"));
+        assert_eq!(client.get("queued.min.messages"), Some("8"));
+        assert_eq!(client.get("fetch.message.max.bytes"), Some("9000"));
+        let client = consumer(&config(&[("max.partition.fetch.bytes", "9000")]));
+        assert_eq!(client.get("fetch.message.max.bytes"), None, "which of two counts, is chance");
+        let native = client.create_native_config().expect("a configuration");
+        assert_eq!(native.get("fetch.message.max.bytes").as_deref(), Ok("9000"));
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
+use keyway_actors::{Action, OffsetOverflow, Ordering};
+
 use crate::commands::words::{count, grouped, size};
 use crate::settings::{
-    KafkaProperties, Listen, LogFormat, LogSettings, OffsetOverflow, OnFailure, Ordering,
-    PipelineSettings, RetrySettings, Settings,
+    KafkaProperties, Listen, LogFormat, LogSettings, PipelineSettings, RetrySettings, Settings,
 };
 use crate::wiring;
 
@@ -60,17 +61,14 @@ fn topics(pipeline: &PipelineSettings) -> String {
     format!("{topics}; only partitions {}, which nobody else takes over", partitions.join(", "))
 }
 
-/// The other properties, a line each. `Debug` is what hides the secrets among them; it escapes line
-/// ends, so that a line of it is one property.
+/// The other properties, a line each: what would end the line in a value is escaped.
 fn properties(kafka: &KafkaProperties) -> Vec<(&'static str, String)> {
-    let shown = format!("{kafka:#?}");
-    let entries = shown.lines().filter_map(|line| {
-        let (name, value) = line.trim().trim_end_matches(',').split_once("\": ")?;
-        Some((name.trim_start_matches('"').to_owned(), value.to_owned()))
-    });
-    let others = entries.filter(|(name, _)| name != "bootstrap.servers");
+    let others = kafka.shown().filter(|(name, _)| *name != "bootstrap.servers");
     let mut head = "librdkafka";
-    others.map(|(name, value)| (std::mem::take(&mut head), format!("{name} = {value}"))).collect()
+    let line = |(name, value): (&str, &str)| {
+        (std::mem::take(&mut head), format!("{name} = {}", value.escape_debug()))
+    };
+    others.map(line).collect()
 }
 
 /// Without its query, which may hold a secret.
@@ -130,12 +128,12 @@ fn retries(retry: &RetrySettings) -> String {
     }
 }
 
-fn on_failure(on_failure: OnFailure) -> &'static str {
+fn on_failure(on_failure: Action) -> &'static str {
     match on_failure {
-        OnFailure::DeadLetter => "dead_letter: goes to the dead-letter topic",
-        OnFailure::Drop => "drop: given up",
-        OnFailure::Retry => "retry: tried again at the longest wait, others of its key behind it",
-        OnFailure::Stop => "stop: the pipeline stops",
+        Action::DeadLetter => "dead_letter: goes to the dead-letter topic",
+        Action::Drop => "drop: given up",
+        Action::Retry => "retry: tried again at the longest wait, others of its key behind it",
+        Action::Stop => "stop: the pipeline stops",
     }
 }
 

@@ -38,6 +38,11 @@ impl KafkaProperties {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// All names and values as they may be shown: `***` in place of a secret.
+    pub fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.iter().map(|(name, value)| (name, if is_secret(name) { "***" } else { value }))
+    }
+
     /// Those of `properties` that concern a consumer.
     pub(super) fn for_consumer(properties: &Properties) -> Self {
         Self::without(properties, known::PRODUCER)
@@ -56,8 +61,7 @@ impl KafkaProperties {
 
 impl fmt::Debug for KafkaProperties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |(name, value)| (name, if is_secret(name) { "***" } else { value });
-        f.debug_map().entries(self.iter().map(shown)).finish()
+        f.debug_map().entries(self.shown()).finish()
     }
 }
 

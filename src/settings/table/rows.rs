@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use awc::http::Uri;
+use keyway_actors::{Action, OffsetOverflow, Ordering};
 use slog::Level;
 
-use super::super::types::{Listen, LogFormat, OffsetOverflow, OnFailure, Ordering};
+use super::super::types::{Listen, LogFormat};
 use super::super::value::{self, Refused, names};
 use super::{Knob, Row};
 
@@ -176,7 +177,7 @@ pub static MAX_ATTEMPTS: Knob<Option<NonZeroU32>> =
         .read(value::attempts);
 
 /// What becomes of a record that the endpoint refuses.
-pub static ON_REJECTED: Knob<OnFailure> = Row::tuning(
+pub static ON_REJECTED: Knob<Action> = Row::tuning(
     "retry.on_rejected",
     "KEYWAY_RETRY_ON_REJECTED",
     "refused: dead_letter, drop, retry, stop",
@@ -185,7 +186,7 @@ pub static ON_REJECTED: Knob<OnFailure> = Row::tuning(
 .read(on_failure);
 
 /// What becomes of a record whose attempts are used up.
-pub static ON_EXHAUSTED: Knob<OnFailure> = Row::tuning(
+pub static ON_EXHAUSTED: Knob<Action> = Row::tuning(
     "retry.on_exhausted",
     "KEYWAY_RETRY_ON_EXHAUSTED",
     "out of attempts: the same words",
@@ -261,14 +262,14 @@ pub static LOG_STATS_INTERVAL: Knob<Option<Duration>> = Row::process(
 /// The most delivery threads of a pipeline.
 pub const MOST_ARBITERS: usize = 64;
 
-fn on_failure(text: &str) -> Result<OnFailure, Refused> {
+fn on_failure(text: &str) -> Result<Action, Refused> {
     value::word(
         text,
         &[
-            ("dead_letter", OnFailure::DeadLetter),
-            ("drop", OnFailure::Drop),
-            ("retry", OnFailure::Retry),
-            ("stop", OnFailure::Stop),
+            ("dead_letter", Action::DeadLetter),
+            ("drop", Action::Drop),
+            ("retry", Action::Retry),
+            ("stop", Action::Stop),
         ],
     )
 }

@@ -8,7 +8,9 @@ mod several;
 use std::fs;
 use std::path::PathBuf;
 
-use super::sources::Environment;
+use keyway_actors::{Action, OffsetOverflow, Ordering};
+
+use super::environment::Environment;
 use super::*;
 
 /// What a user typed.

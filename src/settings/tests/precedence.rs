@@ -37,8 +37,8 @@ fn the_least_that_is_typed_gives_the_documented_defaults() {
         factor: 2.0,
         max: 30 * second,
         max_attempts: None,
-        on_rejected: OnFailure::Retry,
-        on_exhausted: OnFailure::Retry,
+        on_rejected: Action::Retry,
+        on_exhausted: Action::Retry,
     };
     assert_eq!(pipeline.retry, retry);
     assert!(pipeline.dead_letter.is_none());
@@ -116,13 +116,13 @@ fn arbiters_follow_the_machine_within_their_bounds() {
 #[test]
 fn a_dead_letter_topic_changes_what_failures_become() {
     let pipeline = Typed::needed().variable("KEYWAY_DEAD_LETTER_TOPIC", "dead").pipeline();
-    assert_eq!(pipeline.retry.on_rejected, OnFailure::DeadLetter);
-    assert_eq!(pipeline.retry.on_exhausted, OnFailure::DeadLetter);
+    assert_eq!(pipeline.retry.on_rejected, Action::DeadLetter);
+    assert_eq!(pipeline.retry.on_exhausted, Action::DeadLetter);
     let pipeline = Typed::needed()
         .variable("KEYWAY_DEAD_LETTER_TOPIC", "dead")
         .variable("KEYWAY_RETRY_ON_REJECTED", "drop")
         .pipeline();
-    assert_eq!(pipeline.retry.on_rejected, OnFailure::Drop);
+    assert_eq!(pipeline.retry.on_rejected, Action::Drop);
     assert_eq!(pipeline.dead_letter.map(|dead| dead.topic).as_deref(), Some("dead"));
 }
 

@@ -55,7 +55,8 @@ pub struct Partition {
 /// Asks which of the topics exist. A name that begins with `^` is a pattern, matched as a
 /// subscription would be: by librdkafka, that is as a POSIX extended regular expression found
 /// anywhere in the topic's name, and without what `topic.blacklist` hides; or by the broker, where
-/// `group.protocol` is `consumer`, as one that is the whole of the name.
+/// `group.protocol` is `consumer`, as one that is the whole of the name. A pattern that these may
+/// read otherwise than it would be here is an [`AdminError::Pattern`].
 ///
 /// # Errors
 /// Why the cluster could not be asked. What is wrong with one topic is said with that topic.

@@ -1,0 +1,58 @@
+//! Pipelines of one process that contradict each other: two of a name, or two that would take each
+//! other's records.
+
+use super::kafka::BOOTSTRAP;
+use super::pipeline::Draft;
+use super::problem::{Place, Problems};
+use super::types::GroupSettings;
+
+/// What two pipelines of one process must not share.
+pub fn check(drafts: &[Draft], problems: &mut Problems) {
+    for (at, draft) in drafts.iter().enumerate() {
+        for earlier in &drafts[..at] {
+            same_name(earlier, draft, problems);
+            if let (Some(one), Some(other), Some(spot)) =
+                (&earlier.group, &draft.group, &draft.spot)
+            {
+                same_group(one, other, &Place::File(spot.clone()), problems);
+            }
+        }
+    }
+}
+
+fn same_name(earlier: &Draft, draft: &Draft, problems: &mut Problems) {
+    if let (Some(one), Some(other)) = (&earlier.name, &draft.name)
+        && one.value == other.value
+    {
+        let what = format!("{:?} is the name of another pipeline too: {}", other.value, one.place);
+        problems.push(&other.place, what);
+    }
+}
+
+fn same_group(one: &GroupSettings, other: &GroupSettings, place: &Place, problems: &mut Problems) {
+    let brokers = |group: &GroupSettings| group.kafka.get(BOOTSTRAP).map(str::to_owned);
+    if one.group_id != other.group_id || brokers(one) != brokers(other) {
+        return;
+    }
+    let (earlier, group) = (&one.name, &one.group_id);
+    let apart = match (&one.partitions, &other.partitions) {
+        (Some(one), Some(other)) => !one.iter().any(|partition| other.contains(partition)),
+        _ => false,
+    };
+    if let Some(topic) = other.topics.iter().find(|topic| !apart && one.topics.contains(topic)) {
+        let what = format!(
+            "pipeline {earlier:?} consumes {topic:?} in group {group:?} too: \
+             each record would reach only one of them"
+        );
+        problems.push(place, what);
+    }
+    let subscribed = one.partitions.is_none() && other.partitions.is_none();
+    let id = |group: &GroupSettings| group.kafka.get("group.instance.id").map(str::to_owned);
+    if let Some(id) = id(other).filter(|mine| subscribed && id(one).as_ref() == Some(mine)) {
+        let what = format!(
+            "pipeline {earlier:?} has group.instance.id {id:?} in group {group:?} too: \
+             the brokers would let only one of them in"
+        );
+        problems.push(place, what);
+    }
+}
