@@ -2,13 +2,13 @@
 //!
 //! A lane is a queue with a state. It exists from its first item until it is empty with nothing
 //! under way; while a part of it is under way it hands out nothing, which is all there is to order.
-//! Ready lanes are served oldest first. Nothing here knows why an item comes back or what becomes
+//! In which order ready lanes are served is said in [`ready`]. Nothing here knows why an item comes back or what becomes
 //! of it: that is the desk's. Each step of a record costs the same whatever the number of lanes; only
 //! a wait costs the logarithm of the number of waits.
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry as Slot;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::{Epoch, LaneId, Moment};
@@ -16,6 +16,7 @@ use super::{Epoch, LaneId, Moment};
 mod clear;
 mod delivery;
 mod fifo;
+mod ready;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -23,6 +24,7 @@ mod view;
 pub use delivery::{Delivery, Entry, Next, Trouble};
 pub(in crate::core) use delivery::{LetterTrouble, Load};
 use fifo::{Block, Fifo, Place};
+use ready::Ready;
 pub use view::{Counts, LaneView, Standing};
 
 /// What can be queued in a lane.
@@ -52,7 +54,7 @@ impl Batch {
 pub(super) struct Lanes<T> {
     all: HashMap<LaneId, Lane, BuildHasherDefault<Unhashed>>,
     queued: Block<Entry<T>>,
-    ready: VecDeque<LaneId>,
+    ready: Ready,
     waiting: BinaryHeap<Reverse<Wait>>,
     held: Vec<LaneId>,
     lettering: usize,
@@ -67,7 +69,7 @@ struct Lane {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// In the queue of ready lanes.
+    /// Among the ready lanes.
     Ready,
     /// Closed: `records` of it are with a sender.
     Sending { epoch: Epoch, records: u32 },
@@ -124,7 +126,7 @@ impl<T> Default for Lanes<T> {
         Self {
             all: HashMap::default(),
             queued: Block::with_capacity(0),
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             waiting: BinaryHeap::new(),
             held: Vec::new(),
             lettering: 0,
@@ -140,16 +142,16 @@ impl<T: Item> Lanes<T> {
         let lane = match self.all.entry(id) {
             Slot::Occupied(lane) => lane.into_mut(),
             Slot::Vacant(place) => {
-                self.ready.push_back(id);
+                self.ready.came(id);
                 place.insert(Lane { fifo: Fifo::EMPTY, state: State::Ready })
             }
         };
         self.queued.push_back(&mut lane.fifo, Entry::new(item));
     }
 
-    /// Takes the heads of the oldest ready lanes, up to `batch`, and closes those lanes.
+    /// Takes the heads of the ready lanes whose turn it is, up to `batch`, and closes those lanes.
     pub(super) fn take(&mut self, batch: Batch) -> Option<Delivery<T>> {
-        let id = self.ready.pop_front()?;
+        let id = self.ready.next()?;
         if batch.records <= 1 {
             return Some(Delivery { load: Load::One(self.take_head(id)) });
         }
@@ -160,7 +162,7 @@ impl<T: Item> Lanes<T> {
             if room == 0 {
                 break;
             }
-            let Some(id) = self.ready.pop_front() else {
+            let Some(id) = self.ready.next() else {
                 break;
             };
             self.take_part(id, room, &mut entries);
@@ -239,7 +241,7 @@ impl<T: Item> Lanes<T> {
             return self.queued.pop_front(&mut lane.fifo);
         } else {
             lane.state = State::Ready;
-            self.ready.push_back(id);
+            self.ready.goes_on(id);
         }
         None
     }

@@ -41,7 +41,9 @@ impl<T: Item> Lanes<T> {
         self.held.retain(|id| matches!(state(id), Some(State::Held)));
         // The map's order is nobody's business: the same history is to give the same future.
         ready.sort_unstable();
-        self.ready.extend(ready);
+        for id in ready {
+            self.ready.goes_on(id);
+        }
         self.trim();
     }
 
@@ -60,7 +62,7 @@ impl<T: Item> Lanes<T> {
         }
         self.queued = packed;
         self.all.shrink_to(room(self.all.len()));
-        self.ready.shrink_to(room(self.ready.len()));
+        self.ready.shrink(KEPT / 2);
         self.waiting.shrink_to(room(self.waiting.len()));
     }
 }

@@ -32,7 +32,7 @@ fn batch(lanes: usize, records: usize) -> Batch {
 }
 
 #[test]
-fn a_hot_lane_waits_its_turn_like_any_other() {
+fn a_lane_that_goes_on_takes_turns_with_those_that_came() {
     let hot = std::iter::repeat_n(0, 50);
     let mut lanes = lanes(hot.chain(1..=9));
     let mut served = Vec::new();
@@ -40,25 +40,26 @@ fn a_hot_lane_waits_its_turn_like_any_other() {
         served.push(lane);
         assert!(lanes.open(LaneId(lane), NOW).is_none());
     }
-    assert_eq!(served[..11], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0], "once round, then again");
+    assert_eq!(served[..10], [0, 0, 1, 0, 2, 0, 3, 0, 4, 0]);
     assert_eq!(served.len(), 59);
     assert_eq!(lanes.counts(), Counts::default());
 }
 
 #[test]
-fn a_ready_lane_waits_for_no_more_than_those_before_it() {
+fn a_ready_lane_waits_for_no_more_than_twice_those_before_it() {
     let mut lanes = lanes((0..40).flat_map(|lane| [lane; 3]));
     let mut under_way = Vec::new();
-    // By lane, the turn it is to get at the latest: one for each lane that was ready before it.
-    let mut latest: HashMap<u64, usize> = (0..40).zip(0..).collect();
+    // By lane, the turn it is to get at the latest: two for each lane that was ready before it.
+    let mut latest: HashMap<u64, usize> =
+        (0..40).map(|lane| (lane, 2 * lane as usize + 1)).collect();
     for turn in 0..120 {
         let [lane] = take(&mut lanes, Batch::ONE)[..] else { panic!("nothing is ready") };
-        assert_eq!(turn, latest[&lane], "lane {lane}");
+        assert!(turn <= latest[&lane], "lane {lane}: {turn} > {}", latest[&lane]);
         under_way.push(lane);
         // The newest ends first: when a lane ends must not matter to who is served before it.
         let ends = if lanes.ready() == 0 { under_way.len() } else { usize::from(turn % 3 > 0) };
         for lane in under_way.drain(under_way.len() - ends..) {
-            latest.insert(lane, turn + 1 + lanes.ready());
+            latest.insert(lane, turn + 2 + 2 * lanes.ready());
             assert!(lanes.open(LaneId(lane), NOW).is_none());
         }
     }

@@ -34,20 +34,47 @@ pub(super) struct Lane {
     pub(super) state: State,
 }
 
+/// Lanes that have just come and lanes that were there take turns.
+#[derive(Default)]
+pub(super) struct Ready {
+    pub(super) came: Vec<u64>,
+    pub(super) goes_on: Vec<u64>,
+    turns: usize,
+}
+
+impl Ready {
+    fn next(&mut self) -> Option<u64> {
+        let first = self.turns.is_multiple_of(2);
+        let from = match (self.came.is_empty(), self.goes_on.is_empty()) {
+            (true, true) => return None,
+            (false, true) => &mut self.came,
+            (true, false) => &mut self.goes_on,
+            (false, false) if first => &mut self.came,
+            (false, false) => &mut self.goes_on,
+        };
+        self.turns += 1;
+        Some(from.remove(0))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.came.len() + self.goes_on.len()
+    }
+}
+
 pub(super) struct Model {
     pub(super) policy: RetryPolicy,
     pub(super) batch: Batch,
     pub(super) limit: usize,
     pub(super) sending: usize,
     pub(super) lanes: Vec<Lane>,
-    pub(super) ready: Vec<u64>,
+    pub(super) ready: Ready,
     pub(super) given_up: BTreeSet<u64>,
     pub(super) told: Vec<Told>,
 }
 
 impl Model {
     pub(super) fn new(policy: RetryPolicy, limit: usize, batch: Batch) -> Self {
-        let (sending, lanes, ready) = (0, Vec::new(), Vec::new());
+        let (sending, lanes, ready) = (0, Vec::new(), Ready::default());
         let (given_up, told) = (BTreeSet::new(), Vec::new());
         Self { policy, batch, limit, sending, lanes, ready, given_up, told }
     }
@@ -65,7 +92,7 @@ impl Model {
         }
         if self.lanes.iter().all(|lane| lane.id != rec.lane) {
             self.lanes.push(Lane { id: rec.lane, queue: Vec::new(), state: State::Ready });
-            self.ready.push(rec.lane);
+            self.ready.came.push(rec.lane);
         }
         self.lane(rec.lane).queue.push(Queued {
             number: rec.number,
@@ -87,10 +114,10 @@ impl Model {
         }
         let (records, lanes) = (self.batch.records.max(1), self.batch.lanes.max(1));
         for _ in 0..lanes {
-            if dispatched.len() >= records || self.ready.is_empty() {
+            if dispatched.len() >= records {
                 break;
             }
-            let id = self.ready.remove(0);
+            let Some(id) = self.ready.next() else { break };
             let lane = self.lane(id);
             let mut part = vec![lane.queue.remove(0)];
             while let Some(next) = lane.queue.first() {
@@ -227,7 +254,7 @@ impl Model {
             }
             Next::Send | Next::Park => {
                 lane.state = State::Ready;
-                self.ready.push(id);
+                self.ready.goes_on.push(id);
             }
         }
     }
@@ -284,12 +311,13 @@ impl Model {
             }
         }
         freed.sort_unstable();
-        self.ready.extend(freed);
+        self.ready.goes_on.extend(freed);
         self.lanes.retain(|lane| {
             !lane.queue.is_empty() || matches!(lane.state, State::Sending(_) | State::Lettering(_))
         });
         let lanes = &self.lanes;
-        self.ready.retain(|id| lanes.iter().any(|lane| lane.id == *id));
+        self.ready.came.retain(|id| lanes.iter().any(|lane| lane.id == *id));
+        self.ready.goes_on.retain(|id| lanes.iter().any(|lane| lane.id == *id));
     }
 
     /// Of an epoch that was given up, all that is still here; of another, what is under way.

@@ -1,0 +1,174 @@
+//! Measures Keyway beside other ways of doing the same work: on the same broker, the same topic and
+//! the same endpoint, in turn, in one run. `bench/run` is the way to start it.
+
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures for people: none comes near the 2^53 from which on an f64 is not exact"
+)]
+
+mod arms;
+mod broker;
+mod case;
+mod ceiling;
+mod control;
+mod direct;
+mod endpoint;
+mod load;
+mod plot;
+mod process;
+mod report;
+mod suite;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use crate::arms::{Arm, Programs};
+use crate::case::Case;
+use crate::load::Keys;
+use crate::report::Report;
+use crate::suite::Suite;
+
+/// Measures Keyway beside other ways of doing the same work.
+#[derive(Debug, Parser)]
+#[command(name = "keyway-bench")]
+struct Arguments {
+    #[command(subcommand)]
+    command: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Runs the cases and writes report.md, report.json and report.svg.
+    Run(RunArguments),
+    /// Serves as the endpoint.
+    Endpoint {
+        #[arg(long, default_value = "127.0.0.1:0")]
+        address: SocketAddr,
+    },
+    /// Sends requests with awc alone.
+    Awc {
+        #[arg(long)]
+        url: String,
+        #[arg(long)]
+        requests: usize,
+        #[arg(long)]
+        in_flight: usize,
+        #[arg(long, default_value_t = 200)]
+        size: usize,
+    },
+    /// Delivers a topic's records to a sink that settles at once, and prints how fast.
+    Direct {
+        #[arg(long)]
+        brokers: String,
+        #[arg(long)]
+        topic: String,
+        #[arg(long)]
+        group: String,
+        #[arg(long)]
+        records: u64,
+        #[arg(long, default_value_t = 1)]
+        arbiters: usize,
+    },
+    /// Makes a topic and fills it.
+    Fill {
+        #[arg(long)]
+        brokers: String,
+        #[arg(long)]
+        topic: String,
+        #[arg(long, default_value_t = 6)]
+        partitions: i32,
+        #[arg(long, default_value = "distinct")]
+        keys: Keys,
+        #[arg(long)]
+        records: usize,
+        #[arg(long, default_value_t = 200)]
+        size: usize,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArguments {
+    /// A few cases, less than three minutes.
+    #[arg(long)]
+    quick: bool,
+    /// Only cases whose name contains this.
+    #[arg(long)]
+    only: Option<String>,
+    /// Only these arms.
+    #[arg(long, value_delimiter = ',')]
+    arms: Vec<Arm>,
+    /// How often each arm is measured.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// The jars of Apache Kafka.
+    #[arg(long)]
+    kafka: PathBuf,
+    /// The jars of the Parallel Consumer arm.
+    #[arg(long)]
+    parallel_consumer: Option<PathBuf>,
+    /// Where the report goes.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        What::Run(arguments) => run(&arguments),
+        What::Endpoint { address } => endpoint::serve(address),
+        What::Awc { url, requests, in_flight, size } => {
+            ceiling::run(&url, requests, in_flight, size)
+        }
+        What::Direct { brokers, topic, group, records, arbiters } => {
+            let seen = direct::run(&brokers, &topic, &group, records, arbiters)?;
+            println!("{}", serde_json::to_string(&seen)?);
+            Ok(())
+        }
+        What::Fill { brokers, topic, partitions, keys, records, size } => {
+            load::fill(&brokers, &topic, partitions, keys, records, size)
+        }
+    }
+}
+
+fn run(arguments: &RunArguments) -> anyhow::Result<()> {
+    let binaries = std::env::current_exe()?;
+    let binaries = binaries.parent().context("this program is in a folder")?.to_owned();
+    let parallel_consumer = arguments.parallel_consumer.clone().filter(|it| it.is_dir());
+    let mut suite = Suite::start(Programs { binaries, parallel_consumer }, &arguments.kafka)?;
+    let rounds = arguments.rounds.unwrap_or(if arguments.quick { 2 } else { 3 });
+    let mut outcomes = Vec::new();
+    for case in cases(arguments) {
+        let outcome = suite.case(&case, rounds)?;
+        println!("{}", report::of_case(&outcome));
+        outcomes.push(outcome);
+    }
+    let records = if arguments.quick { 500_000 } else { 2_000_000 };
+    let report = Report { outcomes, direct: suite.direct(records, rounds)?, idle: suite.idle()? };
+    println!("{}", report::of_keyway_alone(&report));
+    fs::create_dir_all(&arguments.out)?;
+    fs::write(arguments.out.join("report.md"), report::of_all(&report))?;
+    fs::write(arguments.out.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
+    fs::write(arguments.out.join("report.svg"), plot::svg(&report.outcomes))?;
+    println!("written to {}", arguments.out.display());
+    Ok(())
+}
+
+fn cases(arguments: &RunArguments) -> Vec<Case> {
+    let mut cases = if arguments.quick {
+        case::quick()
+    } else {
+        case::goals().into_iter().chain(case::sweeps()).collect()
+    };
+    if let Some(only) = &arguments.only {
+        cases.retain(|case| case.name.contains(only));
+    }
+    for case in &mut cases {
+        case.arms.retain(|arm| arguments.arms.is_empty() || arguments.arms.contains(arm));
+    }
+    cases
+}
