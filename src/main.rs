@@ -3,6 +3,11 @@
 //! This file picks the command; each command turns what it was given into settings once, runs, and
 //! says with which code the process ends.
 
+/// Records are copied on the poll thread and let go of on an arbiter. The C library's allocator makes
+/// the two wait for each other (docs/performance.md has the figures).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 mod api;
 mod cli;
 mod commands;

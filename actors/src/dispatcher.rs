@@ -209,7 +209,7 @@ impl Dispatcher {
         }
         let delivery = delivery?;
         let epochs = delivery.entries().iter().map(|entry| entry.item().assignment().epoch());
-        self.senders.give(sender, epochs);
+        self.senders.give(sender, now, epochs);
         self.stats.in_flight.set(self.desk.sending());
         Some(delivery)
     }
@@ -222,7 +222,7 @@ impl Dispatcher {
         outcomes: Outcomes,
     ) -> Option<Delivery<Record>> {
         let (now, random) = (self.now(), self.random.next());
-        let took = self.senders.done(sender);
+        let took = self.senders.done(sender, now);
         self.count(took, &outcomes);
         let out = &mut self.out;
         self.desk.conclude(delivery, outcomes, now, random, &mut |effect| out.take(effect, now));
@@ -236,7 +236,7 @@ impl Dispatcher {
         delivery: Delivery<Record>,
     ) -> Option<Delivery<Record>> {
         let now = self.now();
-        self.senders.done(sender);
+        self.senders.done(sender, now);
         let out = &mut self.out;
         self.desk.abandon(delivery, now, &mut |effect| out.take(effect, now));
         self.after_delivery(sender, now)
@@ -267,11 +267,6 @@ impl Dispatcher {
         }
         self.arm(now);
         next
-    }
-
-    /// A sender begins with the delivery that it was given.
-    pub(crate) fn begin(&mut self, sender: usize) {
-        self.senders.begin(sender);
     }
 
     pub(crate) fn dead_lettered(&mut self, answer: DeadLettered) {

@@ -63,7 +63,6 @@ async fn work<S: Sink>(
     mut delivery: Delivery<Record>,
 ) {
     for turn in 1_u32.. {
-        dispatcher.borrow_mut().begin(index);
         let outcomes = {
             let cancelled = std::pin::pin!(cancellation.cancelled());
             let attempt = std::pin::pin!(sink.deliver(&delivery));

@@ -44,7 +44,7 @@ impl Arm {
     pub fn records(self, case: &Case) -> usize {
         match self {
             Self::Keyway | Self::Awc => case.records,
-            Self::PcStock | Self::PcTuned => case.records / 5,
+            Self::PcStock | Self::PcTuned => case.records / 10,
         }
     }
 

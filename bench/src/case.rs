@@ -61,32 +61,32 @@ const ZIPF_STEEP: Keys = Keys::Zipf(10_000, 1.0);
 /// The rows that there are goals for.
 pub fn goals() -> Vec<Case> {
     vec![
-        Case::new("0 ms, 100 in flight", Keys::Distinct, 0, 100, 150_000).against_all(),
+        Case::new("0 ms, 100 in flight", Keys::Distinct, 0, 100, 600_000).against_all(),
         Case::new("2 ms, 100 in flight", Keys::Distinct, 2, 100, 80_000),
         Case::new("10 ms, 100 in flight, Zipf 0.7", ZIPF_MILD, 10, 100, 40_000).against_all(),
         Case::new("50 ms, 1,000 in flight", Keys::Distinct, 50, 1000, 100_000).against_all(),
-        Case::new("0 ms, 1 in flight", Keys::Distinct, 0, 1, 40_000),
+        Case::new("0 ms, 1 in flight", Keys::Distinct, 0, 1, 60_000),
         Case::new("50 ms, 4,000 in flight", Keys::Distinct, 50, 4000, 200_000),
         Case::new("5 ms, 100 in flight, Zipf 1.0", ZIPF_STEEP, 5, 100, 10_000),
         // The bound of the row before: how fast one request after the other can be.
         Case::new("5 ms, 1 in flight", Keys::Distinct, 5, 1, 1_000)
             .with(|it| it.arms = vec![Arm::Awc]),
-        Case::new("0 ms, 64 in flight", Keys::Distinct, 0, 64, 150_000),
+        Case::new("0 ms, 64 in flight", Keys::Distinct, 0, 64, 600_000),
         Case::new("10 ms, 100 in flight, one hot key", Keys::Hot, 10, 100, 2_000),
         Case::new("0 ms, 100 in flight, 10 KB", Keys::Distinct, 0, 100, 60_000)
             .with(|it| it.size = 10_000),
-        Case::new("0 ms, 100 in flight, two arbiters", Keys::Distinct, 0, 100, 150_000)
+        Case::new("0 ms, 100 in flight, two arbiters", Keys::Distinct, 0, 100, 600_000)
             .with(|it| it.arbiters = 2),
     ]
 }
 
 /// One axis after the other, from 0 ms with 100 in flight.
 pub fn sweeps() -> Vec<Case> {
-    let base = |name: String| Case::new(&name, Keys::Distinct, 0, 100, 100_000);
+    let base = |name: String| Case::new(&name, Keys::Distinct, 0, 100, 300_000);
     let lanes = [100, 10_000, 1_000_000].map(|keys| {
         base(format!("{keys} keys")).with(|it| {
             it.keys = Keys::Cycle(keys);
-            it.records = it.records.max(keys.min(300_000));
+            it.records = it.records.max(keys);
         })
     });
     let partitions =
@@ -94,7 +94,7 @@ pub fn sweeps() -> Vec<Case> {
     let senders =
         [64, 256, 1000, 4000].map(|n| base(format!("{n} senders")).with(|it| it.in_flight = n));
     let sizes =
-        [(100, 100_000), (1_000, 100_000), (10_000, 60_000), (100_000, 10_000), (1_000_000, 1_000)]
+        [(100, 300_000), (1_000, 300_000), (10_000, 60_000), (100_000, 10_000), (1_000_000, 1_000)]
             .map(|(size, records)| {
                 base(format!("{size} bytes")).with(|it| {
                     it.size = size;

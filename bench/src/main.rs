@@ -34,6 +34,10 @@ use crate::load::Keys;
 use crate::report::Report;
 use crate::suite::Suite;
 
+/// As `keyway` has it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Measures Keyway beside other ways of doing the same work.
 #[derive(Debug, Parser)]
 #[command(name = "keyway-bench")]

@@ -5,11 +5,11 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::core::Epoch;
+use crate::core::{Epoch, Moment};
 use crate::message::Which;
 
 #[derive(Default)]
@@ -24,7 +24,7 @@ struct Slot {
     /// Of its delivery, from when that is given: one not yet begun can be cancelled too. Empty while
     /// it is idle.
     epochs: SmallVec<[Epoch; 1]>,
-    since: Option<Instant>,
+    since: Moment,
     cancellation: Rc<Cancellation>,
 }
 
@@ -52,9 +52,10 @@ impl Senders {
         self.idle.push(sender);
     }
 
-    /// A sender is given a delivery with records of these stays.
-    pub(super) fn give(&mut self, sender: usize, epochs: impl Iterator<Item = Epoch>) {
+    /// A sender is given a delivery with records of these stays, and begins with it.
+    pub(super) fn give(&mut self, sender: usize, now: Moment, epochs: impl Iterator<Item = Epoch>) {
         let slot = &mut self.slots[sender];
+        slot.since = now;
         slot.cancellation.cancelled.set(false);
         for epoch in epochs {
             if slot.epochs.last() != Some(&epoch) {
@@ -63,16 +64,11 @@ impl Senders {
         }
     }
 
-    /// A sender begins with what it was given.
-    pub(super) fn begin(&mut self, sender: usize) {
-        self.slots[sender].since = Some(Instant::now());
-    }
-
     /// A sender is done with what it was given; how long it took.
-    pub(super) fn done(&mut self, sender: usize) -> Duration {
+    pub(super) fn done(&mut self, sender: usize, now: Moment) -> Duration {
         let slot = &mut self.slots[sender];
         slot.epochs.clear();
-        slot.since.take().map_or(Duration::ZERO, |since| since.elapsed())
+        now.since(slot.since)
     }
 
     /// Has whoever has records of these stays in hand drop them.
@@ -124,11 +120,13 @@ mod tests {
 
     use super::*;
 
+    const NOW: Moment = Moment(Duration::ZERO);
+
     #[test]
     fn a_delivery_that_is_given_and_not_begun_is_cancelled_too() {
         let mut senders = Senders::default();
         let (sender, cancellation) = senders.add();
-        senders.give(sender, [Epoch(1)].into_iter());
+        senders.give(sender, NOW, [Epoch(1)].into_iter());
         senders.cancel(&Which::Some(vec![Epoch(1)]));
         assert_eq!(cancellation.cancelled().now_or_never(), Some(()));
     }
@@ -138,8 +136,8 @@ mod tests {
         let mut senders = Senders::default();
         let (first, of_first) = senders.add();
         let (second, of_second) = senders.add();
-        senders.give(first, [Epoch(1), Epoch(2)].into_iter());
-        senders.give(second, [Epoch(3)].into_iter());
+        senders.give(first, NOW, [Epoch(1), Epoch(2)].into_iter());
+        senders.give(second, NOW, [Epoch(3)].into_iter());
         senders.cancel(&Which::Some(vec![Epoch(2)]));
         assert!(of_first.cancelled().now_or_never().is_some());
         assert!(of_second.cancelled().now_or_never().is_none());
@@ -149,10 +147,10 @@ mod tests {
     fn a_cancelled_delivery_does_not_cancel_the_next() {
         let mut senders = Senders::default();
         let (sender, cancellation) = senders.add();
-        senders.give(sender, [Epoch(1)].into_iter());
+        senders.give(sender, NOW, [Epoch(1)].into_iter());
         senders.cancel(&Which::All);
-        senders.done(sender);
-        senders.give(sender, [Epoch(2)].into_iter());
+        senders.done(sender, NOW);
+        senders.give(sender, NOW, [Epoch(2)].into_iter());
         assert!(cancellation.cancelled().now_or_never().is_none());
     }
 
@@ -160,8 +158,8 @@ mod tests {
     fn an_idle_sender_is_not_cancelled() {
         let mut senders = Senders::default();
         let (sender, cancellation) = senders.add();
-        senders.give(sender, [Epoch(1)].into_iter());
-        senders.done(sender);
+        senders.give(sender, NOW, [Epoch(1)].into_iter());
+        senders.done(sender, NOW);
         senders.cancel(&Which::All);
         assert!(cancellation.cancelled().now_or_never().is_none());
     }

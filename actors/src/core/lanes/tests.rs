@@ -50,8 +50,7 @@ fn a_ready_lane_waits_for_no_more_than_twice_those_before_it() {
     let mut lanes = lanes((0..40).flat_map(|lane| [lane; 3]));
     let mut under_way = Vec::new();
     // By lane, the turn it is to get at the latest: two for each lane that was ready before it.
-    let mut latest: HashMap<u64, usize> =
-        (0..40).map(|lane| (lane, 2 * lane as usize + 1)).collect();
+    let mut latest: HashMap<u64, usize> = (0..40).zip((1..).step_by(2)).collect();
     for turn in 0..120 {
         let [lane] = take(&mut lanes, Batch::ONE)[..] else { panic!("nothing is ready") };
         assert!(turn <= latest[&lane], "lane {lane}: {turn} > {}", latest[&lane]);

@@ -48,9 +48,8 @@ impl Ready {
         let from = match (self.came.is_empty(), self.goes_on.is_empty()) {
             (true, true) => return None,
             (false, true) => &mut self.came,
-            (true, false) => &mut self.goes_on,
             (false, false) if first => &mut self.came,
-            (false, false) => &mut self.goes_on,
+            _ => &mut self.goes_on,
         };
         self.turns += 1;
         Some(from.remove(0))
