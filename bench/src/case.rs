@@ -1,11 +1,53 @@
-//! The cases: what is delivered, and how.
+//! The arms, that is ways of doing the same work, and the cases in which they are compared.
 
+use std::fmt;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::arms::Arm;
 use crate::load::Keys;
+
+/// One way of doing the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
+pub enum Arm {
+    /// `keyway run`.
+    Keyway,
+    /// awc alone, without Kafka and without order: the ceiling.
+    Awc,
+    /// Confluent Parallel Consumer's Vert.x module as its documentation shows it.
+    PcStock,
+    /// The same with 8 event loops and a buffer of 20,000 records.
+    PcTuned,
+}
+
+impl Arm {
+    /// How many of a case's records it delivers before it is stopped. An arm that is many times
+    /// slower does a part of the work, which is to its advantage: it is spared the end, where the
+    /// commonest key alone is left.
+    pub fn records(self, case: &Case) -> usize {
+        match self {
+            Self::Keyway | Self::Awc => case.records,
+            Self::PcStock | Self::PcTuned => case.records / 10,
+        }
+    }
+
+    /// Whether it keeps the order of a key.
+    pub fn orders(self) -> bool {
+        self != Self::Awc
+    }
+}
+
+impl fmt::Display for Arm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Keyway => "keyway",
+            Self::Awc => "awc",
+            Self::PcStock => "parallel-consumer",
+            Self::PcTuned => "parallel-consumer, tuned",
+        })
+    }
+}
 
 /// One setting, in which all arms are compared.
 #[derive(Clone, Debug, Serialize)]

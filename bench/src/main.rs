@@ -8,7 +8,6 @@
     reason = "figures for people: none comes near the 2^53 from which on an f64 is not exact"
 )]
 
-mod arms;
 mod broker;
 mod case;
 mod ceiling;
@@ -18,6 +17,7 @@ mod endpoint;
 mod load;
 mod plot;
 mod process;
+mod programs;
 mod report;
 mod suite;
 
@@ -28,9 +28,9 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use crate::arms::{Arm, Programs};
-use crate::case::Case;
+use crate::case::{Arm, Case};
 use crate::load::Keys;
+use crate::programs::Programs;
 use crate::report::Report;
 use crate::suite::Suite;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::arms::Arm;
+use crate::case::Arm;
 use crate::report;
 use crate::suite::Outcome;
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::arms::Arm;
+use crate::case::Arm;
 use crate::direct::Direct;
 use crate::suite::{Outcome, Run};
 

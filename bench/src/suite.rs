@@ -8,14 +8,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, bail, ensure};
 use serde::Serialize;
 
-use crate::arms::{Arm, Programs};
 use crate::broker::Broker;
-use crate::case::Case;
+use crate::case::{Arm, Case};
 use crate::control::Control;
 use crate::direct::Direct;
 use crate::endpoint::Stats;
 use crate::load::{self, Keys};
 use crate::process::{Measured, Usage};
+use crate::programs::Programs;
 
 /// A run may take this long before it counts as stuck.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -75,7 +75,7 @@ impl Suite {
         let mut outcome = Outcome { case: case.clone(), runs: Vec::new(), left_out: Vec::new() };
         for round in 0..rounds {
             for &arm in &case.arms {
-                if let Some(why) = arm.missing(&self.programs) {
+                if let Some(why) = self.programs.missing(arm) {
                     outcome.left_out.push((arm, why.to_owned()));
                     continue;
                 }
@@ -97,7 +97,7 @@ impl Suite {
         let (brokers, group) = (self.broker.address(), format!("bench-{}", self.groups));
         let endpoint = self.control.address();
         let began = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        let mut command = arm.command(&self.programs, case, brokers, topic, &group, endpoint);
+        let mut command = self.programs.command(arm, case, brokers, topic, &group, endpoint);
         let mut process = Measured::start(&mut command)?;
         let (from, to) = self.watch(&mut process, arm, arm.records(case) as u64)?;
         let endpoint = self.control.stats()?;
@@ -139,7 +139,7 @@ impl Suite {
         let case = Case::nothing();
         let endpoint = self.control.address();
         let (brokers, programs) = (self.broker.address(), &self.programs);
-        let mut command = Arm::Keyway.command(programs, &case, brokers, &topic, "idle", endpoint);
+        let mut command = programs.command(Arm::Keyway, &case, brokers, &topic, "idle", endpoint);
         let process = Measured::start(&mut command)?;
         // Long enough to have joined its group and fetched in vain.
         std::thread::sleep(Duration::from_secs(5));

@@ -2,9 +2,9 @@
 //!
 //! A lane is a queue with a state. It exists from its first item until it is empty with nothing
 //! under way; while a part of it is under way it hands out nothing, which is all there is to order.
-//! In which order ready lanes are served is said in [`ready`]. Nothing here knows why an item comes back or what becomes
-//! of it: that is the desk's. Each step of a record costs the same whatever the number of lanes; only
-//! a wait costs the logarithm of the number of waits.
+//! In which order ready lanes are served is said in `ready.rs`. Nothing here knows why an item comes
+//! back or what becomes of it: that is the desk's. Each step of a record costs the same whatever the
+//! number of lanes; only a wait costs the logarithm of the number of waits.
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry as Slot;
