@@ -24,6 +24,7 @@ use crate::message::{
 };
 use crate::pulse::BEAT;
 use crate::record::Settlement;
+use crate::say::Sparingly;
 use crate::stats::{PartitionStatus, Stats};
 
 /// How soon a commit that somebody waits for is tried again.
@@ -41,7 +42,7 @@ pub struct OffsetActor {
     under_way: Option<UnderWay>,
     waiting: Vec<CommitNow>,
     commands: Commands,
-    failing: Failing,
+    failing: Sparingly,
     stats: Arc<Stats>,
     log: Logger,
     watch: Watch,
@@ -69,13 +70,6 @@ struct UnderWay {
     epochs: BTreeMap<TopicPartition, Epoch>,
 }
 
-/// What was said of commits that fail.
-#[derive(Debug, Default)]
-struct Failing {
-    said: Option<Instant>,
-    suppressed: u64,
-}
-
 impl OffsetActor {
     pub(crate) fn new(
         metadata_limit: usize,
@@ -92,7 +86,7 @@ impl OffsetActor {
             under_way: None,
             waiting: Vec::new(),
             commands,
-            failing: Failing::default(),
+            failing: Sparingly::new(1, SAY_EVERY),
             stats,
             log,
             watch,
@@ -231,13 +225,10 @@ impl OffsetActor {
 
     fn failed(&mut self, code: RDKafkaErrorCode, place: &str) {
         self.stats.commits_failed.add(1);
-        if self.failing.said.is_some_and(|said| said.elapsed() < SAY_EVERY) {
-            self.failing.suppressed += 1;
-            return;
+        if let Some(suppressed) = self.failing.say(Instant::now()) {
+            warn!(self.log, "commit failed; it is tried again"; "error" => %code,
+                "partition" => place, "suppressed" => suppressed);
         }
-        warn!(self.log, "commit failed; it is tried again"; "error" => %code, "partition" => place,
-            "suppressed" => self.failing.suppressed);
-        self.failing = Failing { said: Some(Instant::now()), suppressed: 0 };
     }
 
     fn publish(&self, now: Instant) {

@@ -3,9 +3,7 @@
 //!
 //! It holds no clock and writes nothing; there is one for each kind of line.
 
-use std::time::Duration;
-
-use crate::core::Moment;
+use std::time::{Duration, Instant};
 
 /// Lets so many lines of a kind through in every interval.
 #[derive(Clone, Debug)]
@@ -13,7 +11,7 @@ pub(crate) struct Sparingly {
     most: u32,
     interval: Duration,
     /// When the interval began, and the lines let through in it.
-    current: Option<(Moment, u32)>,
+    current: Option<(Instant, u32)>,
     suppressed: u64,
 }
 
@@ -24,9 +22,9 @@ impl Sparingly {
     }
 
     /// Whether a line is to be written: `Some` of how many were left out since the last that was.
-    pub(crate) fn say(&mut self, now: Moment) -> Option<u64> {
+    pub(crate) fn say(&mut self, now: Instant) -> Option<u64> {
         let (began, said) = match self.current {
-            Some((began, said)) if now.since(began) < self.interval => (began, said),
+            Some((began, said)) if now.duration_since(began) < self.interval => (began, said),
             _ => (now, 0),
         };
         if said >= self.most {
@@ -40,12 +38,15 @@ impl Sparingly {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     const MINUTE: Duration = Duration::from_mins(1);
 
-    fn at(seconds: u64) -> Moment {
-        Moment(Duration::from_secs(seconds))
+    fn at(seconds: u64) -> Instant {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        *START + Duration::from_secs(seconds)
     }
 
     #[test]

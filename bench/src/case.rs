@@ -82,9 +82,9 @@ impl Case {
         }
     }
 
-    /// Nothing to deliver.
-    pub fn nothing() -> Self {
-        Self::new("nothing", Keys::Distinct, 0, 100, 0)
+    /// So many records of 200 bytes with distinct keys, as most cases have them.
+    pub fn plain(records: usize) -> Self {
+        Self::new("plain", Keys::Distinct, 0, 100, records)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {

@@ -61,26 +61,17 @@ pub fn summaries(outcome: &Outcome) -> Vec<Summary> {
 
 fn summary(outcome: &Outcome, arm: Arm) -> Option<Summary> {
     let runs: Vec<&Run> = outcome.runs.iter().filter(|run| run.arm == arm).collect();
-    if runs.is_empty() {
-        return None;
-    }
-    let median = |of: &dyn Fn(&Run) -> f64| {
-        let mut values: Vec<f64> = runs.iter().map(|run| of(run)).collect();
-        values.sort_by(f64::total_cmp);
-        let middle = values.len() / 2;
-        if values.len() % 2 == 1 {
-            values[middle]
-        } else {
-            f64::midpoint(values[middle - 1], values[middle])
-        }
+    let median = |of: fn(&Run) -> f64| {
+        let [_, median, _] = spread(runs.iter().map(|run| of(run)))?;
+        Some(median)
     };
     Some(Summary {
         arm,
-        throughput: median(&|run| run.throughput),
-        cpu: median(&|run| run.cpu),
+        throughput: median(|run| run.throughput)?,
+        cpu: median(|run| run.cpu)?,
         peak_memory: runs.iter().map(|run| run.peak_memory).max().unwrap_or(0),
-        started_in: median(&|run| run.started_in),
-        filled: median(&|run| run.endpoint.mean) / outcome.case.in_flight as f64,
+        started_in: median(|run| run.started_in)?,
+        filled: median(|run| run.endpoint.mean)? / outcome.case.in_flight as f64,
         duplicates: runs.iter().map(|run| run.endpoint.duplicates).sum(),
         disordered: runs.iter().map(|run| run.endpoint.disordered).sum(),
     })
@@ -89,14 +80,17 @@ fn summary(outcome: &Outcome, arm: Arm) -> Option<Summary> {
 /// Throughput of Keyway divided by another arm's in the same round: the least, median and most.
 pub fn paired(outcome: &Outcome, other: Arm) -> Option<[f64; 3]> {
     let of = |arm, round| outcome.runs.iter().find(|run| run.arm == arm && run.round == round);
-    let mut ratios: Vec<f64> = outcome
-        .runs
-        .iter()
-        .filter(|run| run.arm == Arm::Keyway)
-        .filter_map(|run| Some(run.throughput / of(other, run.round)?.throughput))
-        .collect();
-    ratios.sort_by(f64::total_cmp);
-    Some([*ratios.first()?, ratios[ratios.len() / 2], *ratios.last()?])
+    let of_keyway = outcome.runs.iter().filter(|run| run.arm == Arm::Keyway);
+    spread(of_keyway.filter_map(|run| Some(run.throughput / of(other, run.round)?.throughput)))
+}
+
+/// The least, median and most of some values; none of none.
+fn spread(values: impl Iterator<Item = f64>) -> Option<[f64; 3]> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let (below, above) = (values.len().checked_sub(1)? / 2, values.len() / 2);
+    let median = f64::midpoint(values[below], values[above]);
+    Some([*values.first()?, median, *values.last()?])
 }
 
 /// A case as a Markdown table.
@@ -147,4 +141,17 @@ pub fn of_case(outcome: &Outcome) -> String {
         let _ = writeln!(text, "\nLeft out: {arm}: {why}.");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_two_rounds_lies_between_them() {
+        assert_eq!(spread([3.0, 1.0].into_iter()), Some([1.0, 2.0, 3.0]));
+        assert_eq!(spread([5.0, 1.0, 2.0].into_iter()), Some([1.0, 2.0, 5.0]));
+        assert_eq!(spread([4.0].into_iter()), Some([4.0, 4.0, 4.0]));
+        assert_eq!(spread(std::iter::empty()), None);
+    }
 }

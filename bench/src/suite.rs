@@ -13,7 +13,7 @@ use crate::case::{Arm, Case};
 use crate::control::Control;
 use crate::direct::Direct;
 use crate::endpoint::Stats;
-use crate::load::{self, Keys};
+use crate::load;
 use crate::process::{Measured, Usage};
 use crate::programs::Programs;
 
@@ -68,25 +68,33 @@ impl Suite {
     }
 
     pub fn case(&mut self, case: &Case, rounds: usize) -> anyhow::Result<Outcome> {
-        self.topics += 1;
-        let topic = format!("bench-{}", self.topics);
-        let address = self.broker.address().to_owned();
-        load::fill(&address, &topic, case.partitions, case.keys, case.records, case.size)?;
+        let topic = self.topic(case)?;
         let mut outcome = Outcome { case: case.clone(), runs: Vec::new(), left_out: Vec::new() };
+        let mut arms = Vec::new();
+        for &arm in &case.arms {
+            match self.programs.missing(arm) {
+                Some(why) => outcome.left_out.push((arm, why.to_owned())),
+                None => arms.push(arm),
+            }
+        }
         for round in 0..rounds {
-            for &arm in &case.arms {
-                if let Some(why) = self.programs.missing(arm) {
-                    outcome.left_out.push((arm, why.to_owned()));
-                    continue;
-                }
+            for &arm in &arms {
                 match self.run(arm, case, round, &topic) {
                     Ok(run) => outcome.runs.push(run),
                     Err(error) => outcome.left_out.push((arm, format!("{error:#}"))),
                 }
             }
         }
-        outcome.left_out.dedup();
         Ok(outcome)
+    }
+
+    /// A topic of its own with the records of a case.
+    fn topic(&mut self, case: &Case) -> anyhow::Result<String> {
+        self.topics += 1;
+        let topic = format!("bench-{}", self.topics);
+        let brokers = self.broker.address();
+        load::fill(brokers, &topic, case.partitions, case.keys, case.records, case.size)?;
+        Ok(topic)
     }
 
     fn run(&mut self, arm: Arm, case: &Case, round: usize, topic: &str) -> anyhow::Result<Run> {
@@ -117,13 +125,10 @@ impl Suite {
 
     /// All four actors before a sink that settles at once, without HTTP.
     pub fn direct(&mut self, records: usize, rounds: usize) -> anyhow::Result<Vec<Direct>> {
-        self.topics += 1;
-        let topic = format!("bench-{}", self.topics);
-        let address = self.broker.address().to_owned();
-        load::fill(&address, &topic, 6, Keys::Distinct, records, 200)?;
+        let topic = self.topic(&Case::plain(records))?;
         let run = |round| {
             let mut command = Command::new(self.programs.binaries.join("keyway-bench"));
-            command.args(["direct", "--brokers", &address, "--topic", &topic]);
+            command.args(["direct", "--brokers", self.broker.address(), "--topic", &topic]);
             command.args(["--group", &format!("direct-{round}")]);
             let output = command.args(["--records", &records.to_string()]).output()?;
             serde_json::from_slice(&output.stdout).context("the direct run failed")
@@ -133,10 +138,8 @@ impl Suite {
 
     /// What `keyway run` keeps resident with nothing to do, in bytes.
     pub fn idle(&mut self) -> anyhow::Result<u64> {
-        self.topics += 1;
-        let topic = format!("bench-{}", self.topics);
-        load::fill(self.broker.address(), &topic, 6, Keys::Distinct, 0, 0)?;
-        let case = Case::nothing();
+        let case = Case::plain(0);
+        let topic = self.topic(&case)?;
         let endpoint = self.control.address();
         let (brokers, programs) = (self.broker.address(), &self.programs);
         let mut command = programs.command(Arm::Keyway, &case, brokers, &topic, "idle", endpoint);

@@ -40,6 +40,21 @@ fn run(stage: &Stage, overflow: &str) -> Running {
         .start()
 }
 
+/// Kills it, takes what was stuck from now on, and runs it again until all is delivered.
+fn killed_and_run_again(
+    stage: &Stage,
+    mut keyway: Running,
+    overflow: &str,
+    sent: &[Sent],
+) -> Verdict {
+    keyway.kill();
+    stage.endpoint.incident("killed");
+    stage.endpoint.script(script::ok());
+    let mut keyway = run(stage, overflow);
+    stage.finish(&mut keyway, sent);
+    stage.endpoint.verdict(sent)
+}
+
 #[test]
 fn hold_takes_in_no_more_than_the_metadata_can_tell_of() {
     let (stage, sent) = stage();
@@ -63,12 +78,7 @@ fn hold_takes_in_no_more_than_the_metadata_can_tell_of() {
     assert!(asked < Some(400), "held back, and it went to {asked:?}");
     assert_eq!(keyway.metrics().count("uncovered_offsets", &[]), 0);
 
-    keyway.kill();
-    stage.endpoint.incident("killed");
-    stage.endpoint.script(script::ok());
-    let mut keyway = run(&stage, "hold");
-    stage.finish(&mut keyway, &sent);
-    stage.endpoint.verdict(&sent).assert_exact();
+    killed_and_run_again(&stage, keyway, "hold", &sent).assert_exact();
 }
 
 #[test]
@@ -98,17 +108,12 @@ fn one_stuck_lane_holds_nobody_however_far_the_others_are() {
     let mut records = vec![Record::new("k0", "x")];
     records.extend((1..5_000).map(|n| Record::new(format!("k{n}"), "x")));
     let sent = stage.produce(records);
-    let mut keyway = run(&stage, "hold");
+    let keyway = run(&stage, "hold");
     stage.endpoint.wait_for_all(&sent[1..]);
     stage.mock.wait_for_commit(&stage.group, &stage.topic, "all but the first", |found| {
         Settled::of(&stage.topic, found).above() == sent.len() - 1
     });
-    keyway.kill();
-    stage.endpoint.incident("killed");
-    stage.endpoint.script(script::ok());
-    let mut keyway = run(&stage, "hold");
-    stage.finish(&mut keyway, &sent);
-    stage.endpoint.verdict(&sent).assert_exact();
+    killed_and_run_again(&stage, keyway, "hold", &sent).assert_exact();
 }
 
 #[test]
@@ -124,13 +129,7 @@ fn replay_goes_on_and_sends_again_after_a_kill_what_did_not_fit() {
     });
     assert_eq!(metrics.count("partition_held", &[("reason", "offset_span")]), 0);
     assert!(!stage.committed()[0].metadata.is_empty(), "what fits is told all the same");
-    keyway.kill();
-    stage.endpoint.incident("killed");
-    stage.endpoint.script(script::ok());
-
-    let mut keyway = run(&stage, "replay");
-    stage.finish(&mut keyway, &sent);
-    let verdict = stage.endpoint.verdict(&sent);
+    let verdict = killed_and_run_again(&stage, keyway, "replay", &sent);
     verdict.assert_kept();
     let again = verdict.sent_again.len();
     assert!(again > 100 && again < free.len(), "{again} of {}", free.len());

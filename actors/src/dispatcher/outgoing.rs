@@ -2,7 +2,7 @@
 //! is to be said.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use actix::{Addr, Recipient, WeakRecipient};
 use slog::{Logger, debug, warn};
@@ -96,7 +96,7 @@ impl Outgoing {
             Effect::Retry { item, attempts, wait, parking, failure } => {
                 self.stats.retry(failure.kind);
                 if parking == Parking::Begins
-                    && let Some(suppressed) = self.parked.say(now)
+                    && let Some(suppressed) = self.parked.say(Instant::now())
                 {
                     warn!(self.log, "lane parked: its first record is not taken, and is tried \
                         again at the longest delay; other lanes go on"; "record" => ?item,
@@ -106,7 +106,7 @@ impl Outgoing {
             }
             Effect::DeadLetter(letter) => self.letter(letter),
             Effect::LetterWaits { item, attempts, wait, failure } => {
-                if let Some(suppressed) = self.unwritten.say(now) {
+                if let Some(suppressed) = self.unwritten.say(Instant::now()) {
                     warn!(self.log, "dead letter not written; its record is held and it is tried \
                         again"; "record" => ?item, "attempts" => attempts, "wait" => ?wait,
                         "reason" => %failure, "suppressed" => suppressed);

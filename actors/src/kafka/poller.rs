@@ -202,9 +202,7 @@ impl Poller {
     fn note(&mut self, rung: Rung) {
         self.main_due |= rung.main;
         for slot in rung.partitions {
-            if !self.ready.contains(&slot) {
-                self.ready.push_back(slot);
-            }
+            make_ready(&mut self.ready, slot);
         }
         if rung.room {
             self.look_at_all();
@@ -215,9 +213,7 @@ impl Poller {
     fn look_at_all(&mut self) {
         for (&slot, partition) in &self.partitions {
             partition.assignment().unrest();
-            if !self.ready.contains(&slot) {
-                self.ready.push_back(slot);
-            }
+            make_ready(&mut self.ready, slot);
         }
     }
 
@@ -307,8 +303,8 @@ impl Poller {
     /// not come while what is held stays held: a little room is taken after a while all the same.
     fn look_at_resting(&mut self) {
         for (&slot, partition) in &self.partitions {
-            if partition.assignment().unrest() && !self.ready.contains(&slot) {
-                self.ready.push_back(slot);
+            if partition.assignment().unrest() {
+                make_ready(&mut self.ready, slot);
             }
         }
     }
@@ -352,30 +348,31 @@ impl Poller {
             self.ready.push_back(slot);
         }
         for (old, new) in slice.rewound {
-            self.rewound(&old, new, slice.seek)?;
+            self.rewound(&old, new);
+        }
+        if let Some(offset) = slice.seek {
+            self.seek(slot, offset)?;
         }
         slice.error.map_or(Ok(()), |code| self.trouble_with(slot, code))
     }
 
-    /// The log of a partition went back, and is to be read on from another place if `seek` says so.
-    fn rewound(
-        &self,
-        old: &Assignment,
-        new: Arc<Assignment>,
-        seek: Option<Offset>,
-    ) -> Result<(), PipelineError> {
-        let (topic, partition) = (old.topic(), old.partition());
+    /// The log of a partition went back, and a new stay follows the old one.
+    fn rewound(&self, old: &Assignment, new: Arc<Assignment>) {
         warn!(self.log, "the log went back: the topic was made again or cut; going on with what is \
-            there"; "topic" => topic, "partition" => partition,
+            there"; "topic" => old.topic(), "partition" => old.partition(),
             "offset" => new.position().base);
         self.offsets.do_send(Closed(vec![old.epoch()]));
         self.offsets.do_send(Opened { assignment: new, start: Start::Unknown });
-        let Some(offset) = seek else { return Ok(()) };
-        // Begun at once: whatever was fetched before is dropped by librdkafka from now on.
-        let place = KafkaOffset::Offset(offset);
+    }
+
+    /// Has a partition be read on from another place. That is begun at once: whatever was fetched
+    /// before is dropped by librdkafka from now on.
+    fn seek(&self, slot: usize, offset: Offset) -> Result<(), PipelineError> {
+        let Some(partition) = self.partitions.get(&slot) else { return Ok(()) };
+        let (topic, number) = (partition.assignment().topic(), partition.assignment().partition());
         self.consumer
-            .seek(topic, partition, place, Duration::ZERO)
-            .map_err(|error| kafka(&format!("seek {topic}/{partition} to {offset}"), &error))
+            .seek(topic, number, KafkaOffset::Offset(offset), Duration::ZERO)
+            .map_err(|error| kafka(&format!("seek {topic}/{number} to {offset}"), &error))
     }
 
     /// librdkafka refused what was to be fetched from a partition.
@@ -434,6 +431,13 @@ pub(crate) fn run(poller: Poller, subscription: Subscription) {
     }
     let mut ending = Ending(poller.consumer_actor.clone(), None);
     ending.1 = Some(poller.run(subscription));
+}
+
+/// Gives a partition its turn, unless it waits for one already.
+fn make_ready(ready: &mut VecDeque<usize>, slot: usize) {
+    if !ready.contains(&slot) {
+        ready.push_back(slot);
+    }
 }
 
 fn kafka(what: &str, error: &KafkaError) -> PipelineError {

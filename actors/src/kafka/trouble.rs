@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
+use crate::say::Sparingly;
+
 /// An error that goes on is said this often: librdkafka reports a broker that is away many times a
 /// second.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -24,7 +26,7 @@ pub(crate) enum Trouble {
 /// Remembers what was said.
 #[derive(Debug, Default)]
 pub(crate) struct Troubles {
-    said: BTreeMap<(i32, String), (Instant, u64)>,
+    said: BTreeMap<(i32, String), Sparingly>,
 }
 
 impl Troubles {
@@ -58,16 +60,10 @@ impl Troubles {
         }
         // One topic that is missing must not hide another; that a broker is away, each says anew.
         let about = if is_missing(code) { about } else { "" };
-        let key = (code as i32, about.to_owned());
-        match self.said.get_mut(&key) {
-            Some((said, suppressed)) if now.duration_since(*said) < SAY_EVERY => {
-                *suppressed += 1;
-                Trouble::Said
-            }
-            _ => {
-                let (_, suppressed) = self.said.insert(key, (now, 0)).unwrap_or((now, 0));
-                Trouble::Passing { reason: describe(code), suppressed }
-            }
+        let said = self.said.entry((code as i32, about.to_owned()));
+        match said.or_insert(Sparingly::new(1, SAY_EVERY)).say(now) {
+            Some(suppressed) => Trouble::Passing { reason: describe(code), suppressed },
+            None => Trouble::Said,
         }
     }
 }

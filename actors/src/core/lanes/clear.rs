@@ -62,7 +62,7 @@ impl<T: Item> Lanes<T> {
         }
         self.queued = packed;
         self.all.shrink_to(room(self.all.len()));
-        self.ready.shrink(KEPT / 2);
+        self.ready.shrink(room);
         self.waiting.shrink_to(room(self.waiting.len()));
     }
 }

@@ -51,10 +51,10 @@ impl Ready {
         self.goes_on.retain(keep);
     }
 
-    /// Gives memory back but for twice what is used, or `least`.
-    pub(super) fn shrink(&mut self, least: usize) {
+    /// Gives memory back; `room` says how much is kept for so many.
+    pub(super) fn shrink(&mut self, room: impl Fn(usize) -> usize) {
         for queue in [&mut self.came, &mut self.goes_on] {
-            queue.shrink_to((queue.len() * 2).max(least));
+            queue.shrink_to(room(queue.len()));
         }
     }
 
