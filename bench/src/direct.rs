@@ -23,9 +23,11 @@ pub fn run(
     group: &str,
     records: u64,
     arbiters: usize,
+    properties: &[(String, String)],
 ) -> anyhow::Result<Direct> {
     let mut config = PipelineConfig::new(brokers, topic, group);
     config.arbiters = arbiters.try_into()?;
+    config.kafka.extend(properties.iter().cloned());
     actix_rt::System::new().block_on(async {
         let began = Instant::now();
         let sink = sink_fn(|_: &Record| async { Outcome::Delivered });

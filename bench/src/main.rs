@@ -78,6 +78,9 @@ enum What {
         records: u64,
         #[arg(long, default_value_t = 1)]
         arbiters: usize,
+        /// Properties of librdkafka's, as NAME=VALUE.
+        #[arg(long = "property", value_parser = property)]
+        properties: Vec<(String, String)>,
     },
     /// Makes a topic and fills it.
     Fill {
@@ -128,8 +131,8 @@ fn main() -> anyhow::Result<()> {
         What::Awc { url, requests, in_flight, size } => {
             ceiling::run(&url, requests, in_flight, size)
         }
-        What::Direct { brokers, topic, group, records, arbiters } => {
-            let seen = direct::run(&brokers, &topic, &group, records, arbiters)?;
+        What::Direct { brokers, topic, group, records, arbiters, properties } => {
+            let seen = direct::run(&brokers, &topic, &group, records, arbiters, &properties)?;
             println!("{}", serde_json::to_string(&seen)?);
             Ok(())
         }
@@ -137,6 +140,11 @@ fn main() -> anyhow::Result<()> {
             load::fill(&brokers, &topic, partitions, keys, records, size)
         }
     }
+}
+
+fn property(text: &str) -> anyhow::Result<(String, String)> {
+    let (name, value) = text.split_once('=').context("a property is NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn run(arguments: &RunArguments) -> anyhow::Result<()> {

@@ -91,7 +91,7 @@ pub fn try_properties(pipeline: &PipelineConfig) -> Result<(), AdminError> {
     Ok(())
 }
 
-fn make<C: rdkafka::config::FromClientConfig>(
+fn make<C: rdkafka::config::FromClientConfig + Send + 'static>(
     mut config: ClientConfig,
     whose: &str,
 ) -> Result<(), AdminError> {
@@ -99,7 +99,9 @@ fn make<C: rdkafka::config::FromClientConfig>(
     config.remove("bootstrap.servers").remove("metadata.broker.list");
     match config.create::<C>() {
         Ok(client) => {
-            drop(client);
+            // librdkafka takes a tenth of a second to let go of a client. Nobody need wait for it;
+            // where there can be no thread it is let go of here.
+            let _ = std::thread::Builder::new().spawn(move || drop(client));
             Ok(())
         }
         Err(error) => Err(AdminError::Properties(format!("{whose}{}", config::refusal(&error)))),

@@ -4,8 +4,10 @@
 //!
 //! The only module of Keyway with `unsafe` in it. Each block says why it holds.
 
+use std::any::Any;
 use std::ffi::{CString, c_void};
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::Arc;
@@ -106,7 +108,7 @@ pub(crate) struct PartitionQueue {
     /// What the callback points to: alive until the callback is turned off in `drop`.
     _ring: Box<Ring>,
     /// A queue must not outlive its consumer.
-    _consumer: Arc<BaseConsumer<Context>>,
+    consumer: Arc<BaseConsumer<Context>>,
 }
 
 struct Ring {
@@ -152,31 +154,75 @@ impl PartitionQueue {
             );
             queue
         };
-        Some(Self { queue, _ring: ring, _consumer: Arc::clone(consumer) })
+        Some(Self { queue, _ring: ring, consumer: Arc::clone(consumer) })
     }
 
-    /// Takes up to `most` entries without waiting, calls `each` with them in order until it wants no
-    /// more, and says how many there were. Zero means empty: the bell rings when there is more.
+    /// Calls `each` with up to `most` entries, in order, until it wants no more; does not wait. Says
+    /// how many entries left the queue, outdated ones too, which `each` does not see. Zero means
+    /// empty: the bell rings when there is more.
     ///
-    /// One by one: `rd_kafka_consume_batch_queue` takes the end of the log for a record (librdkafka
-    /// 2.2 to 2.12, its issue 4844) and sets the position behind the next one, which is then never
-    /// delivered if a rebalance pauses and resumes the partition before it comes.
-    pub(crate) fn take(&mut self, most: usize, mut each: impl FnMut(Fetched<'_>) -> bool) -> usize {
-        for taken in 0..most {
-            // SAFETY: the queue is alive. What is returned is null or a message that is ours.
-            let message = unsafe { sys::rd_kafka_consume_queue(self.queue.as_ptr(), 0) };
-            if message.is_null() {
-                return taken;
-            }
-            let message = Owned(message);
-            // SAFETY: a message that librdkafka handed out is valid until it is destroyed, which
-            // `Owned` does after `each` returned.
-            let view = MessageView { message: unsafe { &*message.0 } };
-            if !each(view.classify()) {
-                return taken + 1;
-            }
+    /// Through the callback interface, which moves the position for every record that `each` has
+    /// seen, and for no other entry. `rd_kafka_consume_batch_queue` takes the end of the log for a
+    /// record (librdkafka 2.2 to 2.12, its issue 4844) and sets the position behind the next one,
+    /// which is then never delivered if a rebalance pauses and resumes the partition before it
+    /// comes; `rd_kafka_consume_queue` costs two locks and three looks at the clock a record.
+    pub(crate) fn take<F>(&mut self, most: usize, each: F) -> usize
+    where
+        F: FnMut(Fetched<'_>) -> bool,
+    {
+        if most == 0 {
+            return 0;
         }
-        most
+        let client = self.consumer.client().native_ptr();
+        let mut taking = Taking { client, each, left: most, panic: None };
+        // SAFETY: the queue is alive. The callback is called during this call only, on this thread,
+        // with the pointer to `taking`, which nobody else uses meanwhile.
+        let served = unsafe {
+            sys::rd_kafka_consume_callback_queue(
+                self.queue.as_ptr(),
+                0,
+                Some(one_taken::<F>),
+                (&raw mut taking).cast(),
+            )
+        };
+        if let Some(panic) = taking.panic {
+            std::panic::resume_unwind(panic);
+        }
+        usize::try_from(served).unwrap_or(0)
+    }
+}
+
+/// A call of [`PartitionQueue::take`].
+struct Taking<F> {
+    client: *mut sys::rd_kafka_t,
+    each: F,
+    left: usize,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+/// Called by librdkafka with each entry of the queue, which it destroys afterwards.
+unsafe extern "C" fn one_taken<F>(message: *mut sys::rd_kafka_message_t, taking: *mut c_void)
+where
+    F: FnMut(Fetched<'_>) -> bool,
+{
+    // SAFETY: `taking` is the one of `PartitionQueue::take`, which waits for this call; the message
+    // is valid until it returns.
+    let (taking, view) =
+        unsafe { (&mut *taking.cast::<Taking<F>>(), MessageView { message: &*message }) };
+    taking.left -= 1;
+    // A panic must not cross C. What it has broken is gone with the poll thread, which it ends.
+    let more = catch_unwind(AssertUnwindSafe(|| (taking.each)(view.classify())));
+    let stop = match more {
+        Ok(more) => !more || taking.left == 0,
+        Err(panic) => {
+            taking.panic = Some(panic);
+            true
+        }
+    };
+    if stop {
+        // SAFETY: the client is alive. The call notes for this thread that the queue is to be served
+        // no further: what is left of it goes back to its head, and this is not called again.
+        unsafe { sys::rd_kafka_yield(taking.client) }
     }
 }
 
@@ -189,17 +235,6 @@ impl MessageView<'_> {
             }
             error => Fetched::Error(error.into()),
         }
-    }
-}
-
-/// A message to be destroyed, also when handling it panics.
-struct Owned(*mut sys::rd_kafka_message_t);
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        // SAFETY: the pointer came from `rd_kafka_consume_queue`, which hands over ownership, and
-        // is destroyed once.
-        unsafe { sys::rd_kafka_message_destroy(self.0) }
     }
 }
 
@@ -297,3 +332,6 @@ pub fn mock_groups_form_at_once<C: ClientContext>(client: &Client<C>) -> bool {
         !cluster.is_null()
     }
 }
+
+#[cfg(test)]
+mod tests;
