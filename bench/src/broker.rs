@@ -111,6 +111,7 @@ fn properties(address: &str, controller: u16, data: &Path) -> String {
         transaction.state.log.replication.factor=1\n\
         transaction.state.log.min.isr=1\n\
         message.max.bytes=10000000\n\
+        log.segment.delete.delay.ms=1000\n\
         log.dirs={}\n",
         data.display()
     )

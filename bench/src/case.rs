@@ -107,8 +107,8 @@ pub fn goals() -> Vec<Case> {
         Case::new("2 ms, 100 in flight", Keys::Distinct, 2, 100, 80_000),
         Case::new("10 ms, 100 in flight, Zipf 0.7", ZIPF_MILD, 10, 100, 40_000).against_all(),
         Case::new("50 ms, 1,000 in flight", Keys::Distinct, 50, 1000, 100_000).against_all(),
-        Case::new("0 ms, 1 in flight", Keys::Distinct, 0, 1, 60_000),
-        Case::new("50 ms, 4,000 in flight", Keys::Distinct, 50, 4000, 200_000),
+        Case::new("0 ms, 1 in flight", Keys::Distinct, 0, 1, 60_000).against_all(),
+        Case::new("50 ms, 4,000 in flight", Keys::Distinct, 50, 4000, 200_000).against_all(),
         Case::new("5 ms, 100 in flight, Zipf 1.0", ZIPF_STEEP, 5, 100, 10_000),
         // The bound of the row before: how fast one request after the other can be.
         Case::new("5 ms, 1 in flight", Keys::Distinct, 5, 1, 1_000)

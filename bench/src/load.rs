@@ -43,6 +43,13 @@ impl Keys {
         }
     }
 
+    /// How many of so many records have the commonest key.
+    pub fn commonest(self, records: usize) -> usize {
+        let mut counts = vec![0; self.bound(records)];
+        self.of(records).for_each(|key| counts[key] += 1);
+        counts.into_iter().max().unwrap_or(0)
+    }
+
     /// More than any key of so many records.
     pub fn bound(self, records: usize) -> usize {
         match self {
@@ -120,15 +127,29 @@ pub fn fill(
 }
 
 fn create(brokers: &str, topic: &str, partitions: i32) -> anyhow::Result<()> {
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", brokers).create()?;
+    let admin = admin(brokers)?;
     let topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1))
         .set("max.message.bytes", "10000000");
-    let topics = [topic];
-    let options = AdminOptions::new();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    for answer in runtime.block_on(admin.create_topics(&topics, &options))? {
+    for answer in block_on(admin.create_topics(&[topic], &AdminOptions::new()))?? {
         answer.map_err(|(topic, code)| anyhow::anyhow!("{topic} cannot be made: {code}"))?;
     }
     Ok(())
+}
+
+/// Removes a topic, so that its records need no room any more.
+pub fn remove(brokers: &str, topic: &str) -> anyhow::Result<()> {
+    let admin = admin(brokers)?;
+    for answer in block_on(admin.delete_topics(&[topic], &AdminOptions::new()))?? {
+        answer.map_err(|(topic, code)| anyhow::anyhow!("{topic} cannot be removed: {code}"))?;
+    }
+    Ok(())
+}
+
+fn admin(brokers: &str) -> anyhow::Result<AdminClient<DefaultClientContext>> {
+    Ok(ClientConfig::new().set("bootstrap.servers", brokers).create()?)
+}
+
+fn block_on<F: Future>(work: F) -> anyhow::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(work))
 }

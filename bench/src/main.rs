@@ -14,6 +14,7 @@ mod ceiling;
 mod control;
 mod direct;
 mod endpoint;
+mod grid;
 mod load;
 mod plot;
 mod process;
@@ -104,6 +105,9 @@ struct RunArguments {
     /// A few cases, less than three minutes.
     #[arg(long)]
     quick: bool,
+    /// Every load at every delay, size and number of requests at once, a second each.
+    #[arg(long, conflicts_with_all = ["quick", "only", "arms"])]
+    grid: bool,
     /// Only cases whose name contains this.
     #[arg(long)]
     only: Option<String>,
@@ -152,6 +156,31 @@ fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let binaries = binaries.parent().context("this program is in a folder")?.to_owned();
     let parallel_consumer = arguments.parallel_consumer.clone().filter(|it| it.is_dir());
     let mut suite = Suite::start(Programs { binaries, parallel_consumer }, &arguments.kafka)?;
+    // The first group makes the broker create its offsets topic, which takes it seconds.
+    suite.case(&Case::plain(10_000), 1)?;
+    fs::create_dir_all(&arguments.out)?;
+    let (file, report) = if arguments.grid {
+        ("grid", grid(&mut suite, arguments.rounds.unwrap_or(1))?)
+    } else {
+        ("report", report(&mut suite, arguments)?)
+    };
+    fs::write(arguments.out.join(file).with_extension("md"), report)?;
+    println!("written to {}", arguments.out.display());
+    Ok(())
+}
+
+fn grid(suite: &mut Suite, rounds: usize) -> anyhow::Result<String> {
+    let mut outcomes = Vec::new();
+    for case in grid::cases() {
+        outcomes.push(suite.case(&case, rounds)?);
+        if let Some(row) = grid::table(&outcomes).lines().last() {
+            println!("{row}");
+        }
+    }
+    Ok(grid::table(&outcomes))
+}
+
+fn report(suite: &mut Suite, arguments: &RunArguments) -> anyhow::Result<String> {
     let rounds = arguments.rounds.unwrap_or(if arguments.quick { 2 } else { 3 });
     let mut outcomes = Vec::new();
     for case in cases(arguments) {
@@ -162,12 +191,9 @@ fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let records = if arguments.quick { 500_000 } else { 2_000_000 };
     let report = Report { outcomes, direct: suite.direct(records, rounds)?, idle: suite.idle()? };
     println!("{}", report::of_keyway_alone(&report));
-    fs::create_dir_all(&arguments.out)?;
-    fs::write(arguments.out.join("report.md"), report::of_all(&report))?;
     fs::write(arguments.out.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
     fs::write(arguments.out.join("report.svg"), plot::svg(&report.outcomes))?;
-    println!("written to {}", arguments.out.display());
-    Ok(())
+    Ok(report::of_all(&report))
 }
 
 fn cases(arguments: &RunArguments) -> Vec<Case> {

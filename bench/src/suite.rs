@@ -85,6 +85,7 @@ impl Suite {
                 }
             }
         }
+        load::remove(self.broker.address(), &topic)?;
         Ok(outcome)
     }
 

@@ -7,6 +7,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 
 use crate::config::PipelineConfig;
+use crate::core::intake::SLICE;
 
 /// Properties that Keyway sets itself, each with what to use in its place.
 pub const OWNED: &[(&str, &str)] = &[
@@ -98,6 +99,7 @@ pub(crate) fn consumer(config: &PipelineConfig) -> ClientConfig {
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("enable.partition.eof", "true")
+        .set("consume.callback.max.messages", SLICE.to_string())
         .set_log_level(log_level(&config.kafka));
     client
 }

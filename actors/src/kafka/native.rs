@@ -21,6 +21,8 @@ use rdkafka_sys as sys;
 use super::bell::Bell;
 use super::context::Context;
 use crate::core::Offset;
+#[cfg(doc)]
+use crate::core::intake::SLICE;
 
 /// What comes out of a partition's queue.
 pub(crate) enum Fetched<'a> {
@@ -105,6 +107,8 @@ unsafe fn bytes<'a>(data: *const c_void, len: usize) -> Option<&'a [u8]> {
 /// queue, and dropping any of them silences the rest: drop the old one before splitting anew.
 pub(crate) struct PartitionQueue {
     queue: NonNull<sys::rd_kafka_queue_t>,
+    topic: NonNull<sys::rd_kafka_topic_t>,
+    partition: i32,
     /// What the callback points to: alive until the callback is turned off in `drop`.
     _ring: Box<Ring>,
     /// A queue must not outlive its consumer.
@@ -136,15 +140,18 @@ impl PartitionQueue {
     ) -> Option<Self> {
         let topic = CString::new(topic).ok()?;
         let ring = Box::new(Ring { bell, slot });
-        // SAFETY: the client is alive (the `Arc` is kept); the queue returned is a reference of its
-        // own, given back in `drop`. Forwarding to null splits it from the main queue. The callback
-        // gets a pointer to a box that lives until the callback is turned off.
-        let queue = unsafe {
-            let queue = NonNull::new(sys::rd_kafka_queue_get_partition(
-                consumer.client().native_ptr(),
-                topic.as_ptr(),
-                partition,
-            ))?;
+        let client = consumer.client().native_ptr();
+        // SAFETY: the client is alive (the `Arc` is kept); queue and topic are references of their
+        // own, given back in `drop`. Forwarding to null splits the queue from the main one. The
+        // callback gets a pointer to a box that lives until the callback is turned off.
+        let (queue, topic) = unsafe {
+            let queue =
+                NonNull::new(sys::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition))?;
+            let topic = sys::rd_kafka_topic_new(client, topic.as_ptr(), ptr::null_mut());
+            let Some(topic) = NonNull::new(topic) else {
+                sys::rd_kafka_queue_destroy(queue.as_ptr());
+                return None;
+            };
             sys::rd_kafka_queue_forward(queue.as_ptr(), ptr::null_mut());
             let ring: *const Ring = &raw const *ring;
             sys::rd_kafka_queue_cb_event_enable(
@@ -152,20 +159,22 @@ impl PartitionQueue {
                 Some(queue_is_not_empty),
                 ring.cast_mut().cast(),
             );
-            queue
+            (queue, topic)
         };
-        Some(Self { queue, _ring: ring, consumer: Arc::clone(consumer) })
+        Some(Self { queue, topic, partition, _ring: ring, consumer: Arc::clone(consumer) })
     }
 
-    /// Calls `each` with up to `most` entries, in order, until it wants no more; does not wait. Says
-    /// how many entries left the queue, outdated ones too, which `each` does not see. Zero means
-    /// empty: the bell rings when there is more.
+    /// Calls `each` with up to `most` entries, [`SLICE`] of them at the most, in order, until it
+    /// wants no more; does not wait. Says how many entries left the queue, outdated ones too, which
+    /// `each` does not see. Zero means empty: the bell rings when there is more.
     ///
     /// Through the callback interface, which moves the position for every record that `each` has
     /// seen, and for no other entry. `rd_kafka_consume_batch_queue` takes the end of the log for a
     /// record (librdkafka 2.2 to 2.12, its issue 4844) and sets the position behind the next one,
     /// which is then never delivered if a rebalance pauses and resumes the partition before it
-    /// comes; `rd_kafka_consume_queue` costs two locks and three looks at the clock a record.
+    /// comes; `rd_kafka_consume_queue` costs two locks and three looks at the clock a record. And by
+    /// topic and partition: `rd_kafka_consume_callback_queue` takes the whole queue out meanwhile,
+    /// which librdkafka then finds empty and fetches for, beyond its limits.
     pub(crate) fn take<F>(&mut self, most: usize, each: F) -> usize
     where
         F: FnMut(Fetched<'_>) -> bool,
@@ -175,11 +184,12 @@ impl PartitionQueue {
         }
         let client = self.consumer.client().native_ptr();
         let mut taking = Taking { client, each, left: most, panic: None };
-        // SAFETY: the queue is alive. The callback is called during this call only, on this thread,
+        // SAFETY: the topic is alive. The callback is called during this call only, on this thread,
         // with the pointer to `taking`, which nobody else uses meanwhile.
         let served = unsafe {
-            sys::rd_kafka_consume_callback_queue(
-                self.queue.as_ptr(),
+            sys::rd_kafka_consume_callback(
+                self.topic.as_ptr(),
+                self.partition,
                 0,
                 Some(one_taken::<F>),
                 (&raw mut taking).cast(),
@@ -188,6 +198,7 @@ impl PartitionQueue {
         if let Some(panic) = taking.panic {
             std::panic::resume_unwind(panic);
         }
+        // It is negative where the partition is unknown, which `split` has ruled out.
         usize::try_from(served).unwrap_or(0)
     }
 }
@@ -240,11 +251,12 @@ impl MessageView<'_> {
 
 impl Drop for PartitionQueue {
     fn drop(&mut self) {
-        // SAFETY: the queue is alive until it is destroyed here, once; turning the callback off
-        // takes the queue's lock, so none is running when it returns and the box may go.
+        // SAFETY: queue and topic are alive until they are destroyed here, once; turning the callback
+        // off takes the queue's lock, so none is running when it returns and the box may go.
         unsafe {
             sys::rd_kafka_queue_cb_event_enable(self.queue.as_ptr(), None, ptr::null_mut());
             sys::rd_kafka_queue_destroy(self.queue.as_ptr());
+            sys::rd_kafka_topic_destroy(self.topic.as_ptr());
         }
     }
 }
