@@ -23,6 +23,7 @@ use std::io;
 use std::process::ExitCode;
 
 use cli::{Command, exit};
+use keyway_actors::kafka::admin::Tried;
 use settings::{Flags, Settings, Sources};
 
 fn main() -> ExitCode {
@@ -31,8 +32,8 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     ExitCode::from(match cli.command {
-        Command::Run(flags) => with(load(flags.given()), |settings| run::run(&settings)),
-        Command::Check(args) => with(load(args.pipeline.given()), |settings| {
+        Command::Run(flags) => with(load(flags.given()), |(settings, _tried)| run::run(&settings)),
+        Command::Check(args) => with(load(args.pipeline.given()), |(settings, _tried)| {
             commands::check::run(&settings, args.connect)
         }),
         Command::Offsets(flags) => {
@@ -50,10 +51,10 @@ fn main() -> ExitCode {
 }
 
 /// The settings of `run` and `check`, which librdkafka takes as a whole too; else one line a problem.
-fn load(flags: Flags) -> Result<Settings, Vec<String>> {
+fn load(flags: Flags) -> Result<(Settings, Vec<Tried>), Vec<String>> {
     let settings = settings::load(&Sources::of_process(flags)).map_err(|it| it.lines().to_vec())?;
-    let refused = wiring::refused(&settings);
-    if refused.is_empty() { Ok(settings) } else { Err(refused) }
+    let tried = wiring::try_properties(&settings)?;
+    Ok((settings, tried))
 }
 
 /// Goes on with what was loaded, or says what is wrong with it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use keyway_actors::kafka::admin::try_properties;
+use keyway_actors::kafka::admin::{self, Tried};
 use keyway_actors::sink::http::{HttpSettings, HttpSettingsError};
 use keyway_actors::{DeadLetterConfig, PipelineConfig, RetryPolicy};
 
@@ -34,14 +34,20 @@ pub fn pipeline(settings: &PipelineSettings) -> PipelineConfig {
     }
 }
 
-/// What librdkafka refuses of the properties of the pipelines: those that contradict each other, or
-/// name a file that it cannot read. One line each; nothing is connected.
-pub fn refused(settings: &Settings) -> Vec<String> {
-    let refused = settings.pipelines.iter().filter_map(|settings| {
-        let error = try_properties(&pipeline(settings)).err()?;
-        Some(format!("pipeline {:?}: {error}", settings.name))
-    });
-    refused.collect()
+/// Has librdkafka take the properties of the pipelines, connecting to nobody.
+///
+/// # Errors
+/// What it refuses, one line each: properties that contradict each other, or name a file that it
+/// cannot read.
+pub fn try_properties(settings: &Settings) -> Result<Vec<Tried>, Vec<String>> {
+    let (mut tried, mut refused) = (Vec::new(), Vec::new());
+    for settings in &settings.pipelines {
+        match admin::try_properties(&pipeline(settings)) {
+            Ok(clients) => tried.push(clients),
+            Err(error) => refused.push(format!("pipeline {:?}: {error}", settings.name)),
+        }
+    }
+    if refused.is_empty() { Ok(tried) } else { Err(refused) }
 }
 
 /// The HTTP sink of a pipeline.

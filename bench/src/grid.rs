@@ -1,12 +1,13 @@
 //! The grid: every load at every delay, size and number of requests at once, each for about a
-//! second.
+//! second, or for fifty requests where those take longer.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::case::{Arm, Case};
 use crate::load::Keys;
-use crate::suite::{Outcome, Run};
+use crate::report;
+use crate::suite::Outcome;
 
 const KEYS: [Keys; 4] =
     [Keys::Distinct, Keys::Zipf(100_000, 0.7), Keys::Zipf(10_000, 1.0), Keys::Hot];
@@ -54,7 +55,7 @@ fn records(keys: Keys, delay: u64, in_flight: usize, most: f64) -> usize {
     let took = Duration::from_millis(delay).as_secs_f64() + REQUEST;
     let rate = (in_flight as f64 / took).min(most);
     let rate = if keys == Keys::Distinct { rate } else { rate.min(1.0 / (share(keys) * took)) };
-    (rate as usize).max(100)
+    (rate as usize).max(50)
 }
 
 /// The part of the records that has the commonest key.
@@ -63,56 +64,50 @@ fn share(keys: Keys) -> f64 {
     keys.commonest(SAMPLE) as f64 / SAMPLE as f64
 }
 
-/// A row for each case. `of the bound`: of what awc does with as many requests at once, or of what
-/// the commonest key allows, one request after the other, where that is less.
-pub fn table(outcomes: &[Outcome]) -> String {
-    let mut text =
-        "| record | delay | in flight | keys | arbiters | keyway, requests/s | of awc | \
-        of the bound | CPU a record | of awc | peak memory | duplicates | disordered |\n\
-        |--:|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
-            .to_owned();
-    for outcome in outcomes {
-        let case = &outcome.case;
-        let of = |arm, in_flight| run(outcomes, arm, case, in_flight);
-        let keyway = outcome.runs.iter().find(|run| run.arm == Arm::Keyway);
-        let (Some(keyway), Some(awc), Some(alone)) =
-            (keyway, of(Arm::Awc, case.in_flight), of(Arm::Awc, 1))
-        else {
-            let why = outcome.left_out.first().map_or("no run of awc", |(_, why)| why);
-            let _ = writeln!(
-                text,
-                "| {} B | {:?} | {} | {} | {} | left out: {why} |",
-                case.size, case.delay, case.in_flight, case.keys, case.arbiters
-            );
-            continue;
-        };
-        let part = case.keys.commonest(case.records) as f64 / case.records as f64;
-        let bound = awc.throughput.min(alone.throughput / part);
-        let _ = writeln!(
-            text,
-            "| {} B | {} ms | {} | {} | {} | {:.0} | {:.2} | {:.2} | {:.1} µs | {:.2} | {:.0} MB | {} | {} |",
-            case.size,
-            case.delay.as_millis(),
-            case.in_flight,
-            case.keys,
-            case.arbiters,
-            keyway.throughput,
-            keyway.throughput / awc.throughput,
-            keyway.throughput / bound,
-            keyway.cpu,
-            keyway.cpu / awc.cpu,
-            keyway.peak_memory as f64 / 1e6,
-            keyway.endpoint.duplicates,
-            keyway.endpoint.disordered,
-        );
-    }
-    text
-}
+/// The head of the table.
+///
+/// `of awc`: of awc on one thread, also where Keyway has two. `of the bound`: of that, or of what the
+/// commonest key allows, one request after the other, where that is less.
+pub const HEAD: &str = "\
+| record | delay | in flight | keys | arbiters | requests/s | of awc | of the bound | CPU a record | of awc | peak memory | duplicates | disordered |
+|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|";
 
-/// What an arm did with records and a delay as those of `like`.
-fn run<'a>(outcomes: &'a [Outcome], arm: Arm, like: &Case, in_flight: usize) -> Option<&'a Run> {
-    let same =
-        |case: &Case| (case.size, case.delay, case.in_flight) == (like.size, like.delay, in_flight);
-    let runs = outcomes.iter().filter(|it| same(&it.case)).flat_map(|it| &it.runs);
-    runs.into_iter().find(|run| run.arm == arm)
+/// The row of a case, of which the outcomes so far hold what awc did.
+pub fn row(so_far: &[Outcome], outcome: &Outcome) -> String {
+    let case = &outcome.case;
+    let mut row = format!(
+        "| {} B | {} ms | {} | {} | {} |",
+        case.size,
+        case.delay.as_millis(),
+        case.in_flight,
+        case.keys,
+        case.arbiters,
+    );
+    let awc = |in_flight| {
+        let same =
+            |it: &Case| (it.size, it.delay, it.in_flight) == (case.size, case.delay, in_flight);
+        so_far.iter().filter(|it| same(&it.case)).find_map(|it| report::summary(it, Arm::Awc))
+    };
+    let (Some(keyway), Some(awc), Some(alone)) =
+        (report::summary(outcome, Arm::Keyway), awc(case.in_flight), awc(1))
+    else {
+        let why = outcome.left_out.iter().map(|(arm, why)| format!("{arm}: {why}"));
+        let _ = write!(row, " left out: {} |", why.collect::<Vec<_>>().join("; "));
+        return row;
+    };
+    let part = case.keys.commonest(case.records) as f64 / case.records as f64;
+    let bound = awc.throughput.min(alone.throughput / part);
+    let _ = write!(
+        row,
+        " {:.0} | {:.2} | {:.2} | {:.1} µs | {:.2} | {:.0} MB | {} | {} |",
+        keyway.throughput,
+        keyway.throughput / awc.throughput,
+        keyway.throughput / bound,
+        keyway.cpu,
+        keyway.cpu / awc.cpu,
+        keyway.peak_memory as f64 / 1e6,
+        keyway.duplicates,
+        keyway.disordered,
+    );
+    row
 }

@@ -23,6 +23,7 @@ mod report;
 mod suite;
 
 use std::fs;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -159,28 +160,32 @@ fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     // The first group makes the broker create its offsets topic, which takes it seconds.
     suite.case(&Case::plain(10_000), 1)?;
     fs::create_dir_all(&arguments.out)?;
-    let (file, report) = if arguments.grid {
-        ("grid", grid(&mut suite, arguments.rounds.unwrap_or(1))?)
+    if arguments.grid {
+        run_grid(&mut suite, arguments)?;
     } else {
-        ("report", report(&mut suite, arguments)?)
-    };
-    fs::write(arguments.out.join(file).with_extension("md"), report)?;
+        run_report(&mut suite, arguments)?;
+    }
     println!("written to {}", arguments.out.display());
     Ok(())
 }
 
-fn grid(suite: &mut Suite, rounds: usize) -> anyhow::Result<String> {
+/// Writes each row as it comes.
+fn run_grid(suite: &mut Suite, arguments: &RunArguments) -> anyhow::Result<()> {
+    let mut file = fs::File::create(arguments.out.join("grid.md"))?;
+    println!("{}", grid::HEAD);
+    writeln!(file, "{}", grid::HEAD)?;
     let mut outcomes = Vec::new();
     for case in grid::cases() {
-        outcomes.push(suite.case(&case, rounds)?);
-        if let Some(row) = grid::table(&outcomes).lines().last() {
-            println!("{row}");
-        }
+        outcomes.push(suite.case(&case, arguments.rounds.unwrap_or(1))?);
+        let Some(outcome) = outcomes.last() else { continue };
+        let row = grid::row(&outcomes, outcome);
+        println!("{row}");
+        writeln!(file, "{row}")?;
     }
-    Ok(grid::table(&outcomes))
+    Ok(())
 }
 
-fn report(suite: &mut Suite, arguments: &RunArguments) -> anyhow::Result<String> {
+fn run_report(suite: &mut Suite, arguments: &RunArguments) -> anyhow::Result<()> {
     let rounds = arguments.rounds.unwrap_or(if arguments.quick { 2 } else { 3 });
     let mut outcomes = Vec::new();
     for case in cases(arguments) {
@@ -191,9 +196,10 @@ fn report(suite: &mut Suite, arguments: &RunArguments) -> anyhow::Result<String>
     let records = if arguments.quick { 500_000 } else { 2_000_000 };
     let report = Report { outcomes, direct: suite.direct(records, rounds)?, idle: suite.idle()? };
     println!("{}", report::of_keyway_alone(&report));
+    fs::write(arguments.out.join("report.md"), report::of_all(&report))?;
     fs::write(arguments.out.join("report.json"), serde_json::to_vec_pretty(&report)?)?;
     fs::write(arguments.out.join("report.svg"), plot::svg(&report.outcomes))?;
-    Ok(report::of_all(&report))
+    Ok(())
 }
 
 fn cases(arguments: &RunArguments) -> Vec<Case> {

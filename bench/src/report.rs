@@ -59,7 +59,8 @@ pub fn summaries(outcome: &Outcome) -> Vec<Summary> {
     arms.filter_map(|&arm| summary(outcome, arm)).collect()
 }
 
-fn summary(outcome: &Outcome, arm: Arm) -> Option<Summary> {
+/// What the runs of an arm came to; none if it has none.
+pub fn summary(outcome: &Outcome, arm: Arm) -> Option<Summary> {
     let runs: Vec<&Run> = outcome.runs.iter().filter(|run| run.arm == arm).collect();
     let median = |of: fn(&Run) -> f64| {
         let [_, median, _] = spread(runs.iter().map(|run| of(run)))?;

@@ -208,7 +208,7 @@ fn a_topic_made_again_with_more_records_than_before_is_delivered_from_its_start(
 /// The same with fixed partitions. Nobody assigns them anew: what is fetched has to tell that the
 /// topic is another one.
 fn fixed_made_again(name: &str, from: (i32, usize), to: (i32, usize), slowly: bool) {
-    let noticed = slowly.then_some("topic does not exist");
+    let noticed = slowly.then_some("waiting for the topic to be made");
     made_again_under(name, from, to, noticed, |keyway| keyway.env("KEYWAY_PARTITIONS", "0,1"));
 }
 

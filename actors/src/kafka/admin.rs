@@ -5,9 +5,11 @@
 //! commit nothing and make no topic.
 
 use std::collections::BTreeMap;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::config::FromClientConfig;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::producer::BaseProducer;
 
@@ -83,28 +85,44 @@ fn because(reason: Option<&str>) -> String {
 ///
 /// # Errors
 /// [`AdminError::Properties`].
-pub fn try_properties(pipeline: &PipelineConfig) -> Result<(), AdminError> {
-    make::<BaseConsumer>(config::consumer(pipeline), "")?;
+pub fn try_properties(pipeline: &PipelineConfig) -> Result<Tried, AdminError> {
+    let mut tried = Tried(Vec::new());
+    tried.make::<BaseConsumer>(config::consumer(pipeline), "")?;
     if let Some(letters) = &pipeline.dead_letter {
-        make::<BaseProducer>(config::producer(pipeline, &letters.kafka), "dead_letter: ")?;
+        tried.make::<BaseProducer>(config::producer(pipeline, &letters.kafka), "dead_letter: ")?;
     }
-    Ok(())
+    Ok(tried)
 }
 
-fn make<C: rdkafka::config::FromClientConfig + Send + 'static>(
-    mut config: ClientConfig,
-    whose: &str,
-) -> Result<(), AdminError> {
-    // A member looks for its coordinator as soon as it is made.
-    config.remove("bootstrap.servers").remove("metadata.broker.list");
-    match config.create::<C>() {
-        Ok(client) => {
-            // librdkafka takes a tenth of a second to let go of a client. Nobody need wait for it;
-            // where there can be no thread it is let go of here.
-            let _ = std::thread::Builder::new().spawn(move || drop(client));
-            Ok(())
+/// Clients that were made on trial and are being let go of, which takes librdkafka a tenth of a
+/// second. Dropping this waits until it is done; a process should not end before.
+#[must_use = "dropping it waits"]
+#[derive(Debug)]
+pub struct Tried(Vec<JoinHandle<()>>);
+
+impl Drop for Tried {
+    fn drop(&mut self) {
+        for letting_go in self.0.drain(..) {
+            let _ = letting_go.join();
         }
-        Err(error) => Err(AdminError::Properties(format!("{whose}{}", config::refusal(&error)))),
+    }
+}
+
+impl Tried {
+    fn make<C: FromClientConfig + Send + 'static>(
+        &mut self,
+        mut config: ClientConfig,
+        whose: &str,
+    ) -> Result<(), AdminError> {
+        // A member looks for its coordinator as soon as it is made.
+        config.remove("bootstrap.servers").remove("metadata.broker.list");
+        let client = config.create::<C>().map_err(|error| {
+            AdminError::Properties(format!("{whose}{}", config::refusal(&error)))
+        })?;
+        // Where there can be no thread, it is let go of here.
+        let thread = thread::Builder::new().name("keyway-letting-go".into());
+        self.0.extend(thread.spawn(move || drop(client)));
+        Ok(())
     }
 }
 

@@ -30,8 +30,8 @@ const PARTITIONS: u64 = 64;
 /// A partition with a queue of its own has its limits to itself (`queued.max.messages.kbytes` of the
 /// documentation counts once a consumer only where there are no such queues). As long as its queue
 /// is below both it is asked for in the next fetch, with up to `fetch.message.max.bytes` more: what
-/// it holds at the most is the two together, as compressed as the batches are that come. The fetch
-/// queue's back-off bounds nothing, and `fetch.max.bytes` only a single answer; librdkafka derives
+/// it holds at the most is the two together, as compressed as the batches are that come, and one fetch
+/// more if that is decided on while a slice is out of the queue. The fetch queue's back-off bounds nothing, and `fetch.max.bytes` only a single answer; librdkafka derives
 /// it itself, at least a megabyte for all partitions of a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Prefetch {
@@ -80,7 +80,7 @@ pub(crate) fn consumer(config: &PipelineConfig) -> ClientConfig {
         .set("fetch.queue.backoff.ms", "2")
         // A fetch that finds nothing is answered after this long, and until then no other is sent to
         // that broker. At librdkafka's own 500 ms a partition with a backlog beside idle ones got two
-        // fetches a second. The price is twenty requests a second for an idle member.
+        // fetches a second. The price is twenty requests a second to each broker while all is idle.
         .set("fetch.wait.max.ms", "50")
         // New partitions are found within this time; 300 s otherwise.
         .set("topic.metadata.refresh.interval.ms", "10000")
@@ -99,6 +99,7 @@ pub(crate) fn consumer(config: &PipelineConfig) -> ClientConfig {
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("enable.partition.eof", "true")
+        // What `PartitionQueue::take` takes out of the queue at a time.
         .set("consume.callback.max.messages", SLICE.to_string())
         .set_log_level(log_level(&config.kafka));
     client

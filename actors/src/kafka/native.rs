@@ -21,8 +21,6 @@ use rdkafka_sys as sys;
 use super::bell::Bell;
 use super::context::Context;
 use crate::core::Offset;
-#[cfg(doc)]
-use crate::core::intake::SLICE;
 
 /// What comes out of a partition's queue.
 pub(crate) enum Fetched<'a> {
@@ -30,7 +28,7 @@ pub(crate) enum Fetched<'a> {
     Message(&'a MessageView<'a>),
     /// The end of the log was reached; the next record will have this offset or a higher one.
     End(Offset),
-    /// The broker or librdkafka refused.
+    /// The broker or librdkafka refused, or says that the topic or the partition is gone.
     Error(RDKafkaErrorCode),
 }
 
@@ -120,7 +118,8 @@ struct Ring {
     slot: usize,
 }
 
-/// Called by librdkafka on one of its threads, under the queue's lock: it only rings.
+/// Called by librdkafka on any thread, also within [`PartitionQueue::take`], under the queue's lock:
+/// it only rings.
 unsafe extern "C" fn queue_is_not_empty(_: *mut sys::rd_kafka_t, ring: *mut c_void) {
     // SAFETY: `ring` is the box kept by the `PartitionQueue`, which turns this callback off, under
     // the same lock, before it frees the box. `Ring` is only read, and is `Sync`.
@@ -164,17 +163,18 @@ impl PartitionQueue {
         Some(Self { queue, topic, partition, _ring: ring, consumer: Arc::clone(consumer) })
     }
 
-    /// Calls `each` with up to `most` entries, [`SLICE`] of them at the most, in order, until it
+    /// Calls `each` with up to `most` entries, a [`SLICE`](crate::core::intake::SLICE) at the most, in order, until it
     /// wants no more; does not wait. Says how many entries left the queue, outdated ones too, which
     /// `each` does not see. Zero means empty: the bell rings when there is more.
     ///
-    /// Through the callback interface, which moves the position for every record that `each` has
-    /// seen, and for no other entry. `rd_kafka_consume_batch_queue` takes the end of the log for a
+    /// Through the callback interface, which moves the position for every record that `each` is
+    /// given, and for no other entry. `rd_kafka_consume_batch_queue` takes the end of the log for a
     /// record (librdkafka 2.2 to 2.12, its issue 4844) and sets the position behind the next one,
     /// which is then never delivered if a rebalance pauses and resumes the partition before it
     /// comes; `rd_kafka_consume_queue` costs two locks and three looks at the clock a record. And by
-    /// topic and partition: `rd_kafka_consume_callback_queue` takes the whole queue out meanwhile,
-    /// which librdkafka then finds empty and fetches for, beyond its limits.
+    /// topic and partition: what is being served is out of the queue that librdkafka looks at before
+    /// it fetches more. That is a slice this way, and everything with
+    /// `rd_kafka_consume_callback_queue`, as if the queue had no limits.
     pub(crate) fn take<F>(&mut self, most: usize, each: F) -> usize
     where
         F: FnMut(Fetched<'_>) -> bool,
@@ -198,8 +198,11 @@ impl PartitionQueue {
         if let Some(panic) = taking.panic {
             std::panic::resume_unwind(panic);
         }
-        // It is negative where the partition is unknown, which `split` has ruled out.
-        usize::try_from(served).unwrap_or(0)
+        usize::try_from(served).unwrap_or_else(|_| {
+            // Not as long as it is assigned. It must not pass for a queue that is empty.
+            (taking.each)(Fetched::Error(RDKafkaErrorCode::UnknownPartition));
+            0
+        })
     }
 }
 
@@ -221,7 +224,8 @@ where
     let (taking, view) =
         unsafe { (&mut *taking.cast::<Taking<F>>(), MessageView { message: &*message }) };
     taking.left -= 1;
-    // A panic must not cross C. What it has broken is gone with the poll thread, which it ends.
+    // A panic must not cross C. It goes on in `take` and ends the poll thread, with what it left half
+    // done.
     let more = catch_unwind(AssertUnwindSafe(|| (taking.each)(view.classify())));
     let stop = match more {
         Ok(more) => !more || taking.left == 0,
@@ -232,7 +236,8 @@ where
     };
     if stop {
         // SAFETY: the client is alive. The call notes for this thread that the queue is to be served
-        // no further: what is left of it goes back to its head, and this is not called again.
+        // no further: what is left of it goes back to its head, and this is not called again. The
+        // next call that serves a queue forgets the note before it begins.
         unsafe { sys::rd_kafka_yield(taking.client) }
     }
 }

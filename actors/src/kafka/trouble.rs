@@ -94,7 +94,8 @@ fn remedy(code: RDKafkaErrorCode) -> Option<&'static str> {
 }
 
 fn is_missing(code: RDKafkaErrorCode) -> bool {
-    matches!(code, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)
+    use RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
+    matches!(code, UnknownPartition | UnknownTopic | UnknownTopicOrPartition)
 }
 
 fn describe(code: RDKafkaErrorCode) -> String {
@@ -140,12 +141,15 @@ mod tests {
 
     #[test]
     fn each_missing_topic_is_said() {
+        use RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
         let (mut troubles, now) = (Troubles::default(), Instant::now());
-        let missing = consumption(RDKafkaErrorCode::UnknownTopicOrPartition);
-        let mut judge = |about| troubles.judge_about(about, &missing, None, now);
-        assert!(matches!(judge("one"), Trouble::Passing { suppressed: 0, .. }));
-        assert!(matches!(judge("two"), Trouble::Passing { suppressed: 0, .. }));
-        assert_eq!(judge("one"), Trouble::Said);
+        for code in [UnknownPartition, UnknownTopic, UnknownTopicOrPartition] {
+            let missing = consumption(code);
+            let mut judge = |about| troubles.judge_about(about, &missing, None, now);
+            assert!(matches!(judge("one"), Trouble::Passing { suppressed: 0, .. }));
+            assert!(matches!(judge("two"), Trouble::Passing { suppressed: 0, .. }));
+            assert_eq!(judge("one"), Trouble::Said);
+        }
     }
 
     #[test]

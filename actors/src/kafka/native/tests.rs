@@ -10,6 +10,7 @@ use slog::{Discard, Logger, o};
 
 use super::*;
 use crate::config::PipelineConfig;
+use crate::core::intake::SLICE;
 use crate::kafka::config;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -75,7 +76,9 @@ impl Stage {
                 seen.push(it);
                 true
             });
-            assert!(seen.len() - before <= most.min(256));
+            assert!(
+                seen.len() - before <= most.min(usize::try_from(SLICE).expect("a small number"))
+            );
         }
         seen
     }
