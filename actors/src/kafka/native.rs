@@ -163,9 +163,9 @@ impl PartitionQueue {
         Some(Self { queue, topic, partition, _ring: ring, consumer: Arc::clone(consumer) })
     }
 
-    /// Calls `each` with up to `most` entries, a [`SLICE`](crate::core::intake::SLICE) at the most, in order, until it
-    /// wants no more; does not wait. Says how many entries left the queue, outdated ones too, which
-    /// `each` does not see. Zero means empty: the bell rings when there is more.
+    /// Calls `each` with up to `most` entries, a [`SLICE`](crate::core::intake::SLICE) at the most, in
+    /// order, until it wants no more; does not wait. Says how many entries left the queue, outdated
+    /// ones too, which `each` does not see. Zero means empty: the bell rings when there is more.
     ///
     /// Through the callback interface, which moves the position for every record that `each` is
     /// given, and for no other entry. `rd_kafka_consume_batch_queue` takes the end of the log for a
