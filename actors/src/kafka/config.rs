@@ -31,8 +31,9 @@ const PARTITIONS: u64 = 64;
 /// documentation counts once a consumer only where there are no such queues). As long as its queue
 /// is below both it is asked for in the next fetch, with up to `fetch.message.max.bytes` more: what
 /// it holds at the most is the two together, as compressed as the batches are that come, and one fetch
-/// more if that is decided on while a slice is out of the queue. The fetch queue's back-off bounds nothing, and `fetch.max.bytes` only a single answer; librdkafka derives
-/// it itself, at least a megabyte for all partitions of a broker.
+/// more if that is decided on while a slice is out of the queue. The fetch queue's back-off bounds
+/// nothing, and `fetch.max.bytes` only a single answer; librdkafka derives it itself, at least a
+/// megabyte for all partitions of a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Prefetch {
     /// Half of what a partition may hold: the size in bytes from which its queue is full, and the
