@@ -1,7 +1,7 @@
 //! Members join and leave in order, under load: nothing is sent twice, no request is cut off, and no
 //! lane has two requests at once, over all members.
 
-use super::stage::{Stage, faulty, share, wait_until_shared};
+use super::stage::{Stage, faulty, share, wait_until_shared, wait_until_shared_evenly};
 use crate::support::{Kafka, Keyway, Running, numbered};
 
 const PARTITIONS: i32 = 12;
@@ -69,7 +69,7 @@ fn rolled(name: &str, settings: impl Fn(Keyway) -> Keyway + Copy) {
         start(&stage, |keyway| settings(keyway).kafka("group.instance.id", &id))
     };
     let mut members: Vec<Running> = (0..3).map(member).collect();
-    wait_until_shared(&mut members.iter_mut().collect::<Vec<_>>(), 12);
+    wait_until_shared_evenly(&mut members.iter_mut().collect::<Vec<_>>(), 12);
     let rebalances = |members: &mut [Running]| -> f64 {
         let sum = |it: &mut Running| it.metrics().sum("keyway_rebalances_total", &[]);
         members.iter_mut().map(sum).sum()

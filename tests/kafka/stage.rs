@@ -106,6 +106,14 @@ pub fn wait_until_shared(members: &mut [&mut Running], partitions: usize) {
     });
 }
 
+/// The same, and each has as many: nothing is on its way from one to another any more.
+pub fn wait_until_shared_evenly(members: &mut [&mut Running], partitions: usize) {
+    let each = partitions / members.len();
+    wait_for(&format!("{} members with {each} partitions each", members.len()), || {
+        members.iter_mut().all(|member| share(member) == each).then_some(())
+    });
+}
+
 /// How often log lines of a member say this.
 pub fn said(member: &Running, text: &str) -> usize {
     let says = |line: &serde_json::Value| line["msg"].as_str().is_some_and(|it| it.contains(text));
