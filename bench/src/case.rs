@@ -97,8 +97,10 @@ impl Case {
     }
 }
 
-const ZIPF_MILD: Keys = Keys::Zipf(100_000, 0.7);
-const ZIPF_STEEP: Keys = Keys::Zipf(10_000, 1.0);
+/// A hundred thousand keys, the commonest of which has about a hundredth of the records.
+pub const ZIPF_MILD: Keys = Keys::Zipf(100_000, 0.7);
+/// Ten thousand keys, the commonest of which has about a tenth of the records.
+pub const ZIPF_STEEP: Keys = Keys::Zipf(10_000, 1.0);
 
 /// The rows that there are goals for.
 pub fn goals() -> Vec<Case> {

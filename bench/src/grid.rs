@@ -4,13 +4,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::case::{Arm, Case};
+use crate::case::{Arm, Case, ZIPF_MILD, ZIPF_STEEP};
 use crate::load::Keys;
 use crate::report;
 use crate::suite::Outcome;
 
-const KEYS: [Keys; 4] =
-    [Keys::Distinct, Keys::Zipf(100_000, 0.7), Keys::Zipf(10_000, 1.0), Keys::Hot];
+const KEYS: [Keys; 4] = [Keys::Distinct, ZIPF_MILD, ZIPF_STEEP, Keys::Hot];
 
 /// A record's size in bytes, and about how many of them a second one core delivers.
 const SIZES: [(usize, f64); 2] = [(200, 100_000.0), (10_000, 35_000.0)];
