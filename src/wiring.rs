@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use keyway_actors::kafka::admin::{self, Tried};
 use keyway_actors::sink::http::{HttpSettings, HttpSettingsError};
-use keyway_actors::{DeadLetterConfig, PipelineConfig, RetryPolicy};
+use keyway_actors::{DeadLetterConfig, DestinationConfig, PipelineConfig, RetryPolicy};
 
 use crate::settings::{
     self, DeadLetterSettings, KafkaProperties, PipelineSettings, RetrySettings, Settings,
@@ -29,6 +29,7 @@ pub fn pipeline(settings: &PipelineSettings) -> PipelineConfig {
         drain_deadline: settings.drain_deadline,
         offset_overflow: settings.offset_overflow,
         offset_metadata_max_bytes: settings.offset_metadata_max_bytes,
+        destinations: DestinationConfig::default(),
         retry: retry(settings.retry),
         dead_letter: settings.dead_letter.as_ref().map(dead_letter),
     }

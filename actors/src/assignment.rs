@@ -8,9 +8,10 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::core::intake::{Intake, Position, Rest, Usage};
-use crate::core::{Epoch, Offset};
+use crate::core::{Epoch, Moment, Offset};
 use crate::kafka::bell::Bell;
 
 /// How much room is used; written by whoever takes in or lets go, on any thread.
@@ -27,6 +28,11 @@ impl Held {
     fn add(&self, bytes: u64) {
         self.records.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// What is held takes another number of bytes.
+    fn resize(&self, from: u64, to: u64) {
+        self.bytes.fetch_add(to.wrapping_sub(from), Ordering::Relaxed);
     }
 
     fn remove(&self, bytes: u64) {
@@ -52,6 +58,8 @@ pub(crate) struct Room {
     /// Some partition rests although it holds little: whoever lets go of something wakes all.
     starving: AtomicBool,
     pub(crate) bell: Arc<Bell>,
+    /// What the wall clock showed at the moment zero, since the Unix epoch.
+    started_at: Duration,
 }
 
 impl Room {
@@ -62,11 +70,17 @@ impl Room {
             partitions: AtomicU64::new(0),
             starving: AtomicBool::new(false),
             bell,
+            started_at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
         }
     }
 
     pub(crate) fn usage(&self) -> Usage {
         self.held.usage()
+    }
+
+    /// What the wall clock shows at a moment, since the Unix epoch, had nobody set it meanwhile.
+    pub(crate) fn wall_clock_at(&self, now: Moment) -> Duration {
+        self.started_at.saturating_add(now.0)
     }
 
     /// Asks for the bell as soon as the pipeline, whichever partition it be, lets go of something
@@ -321,6 +335,19 @@ impl Permit {
 
     pub(crate) fn bytes(&self) -> u32 {
         self.bytes
+    }
+
+    /// What has this share takes more or less from now on. More is not asked for: it is there, and
+    /// the intake rests the sooner for it.
+    pub(crate) fn resize(&mut self, bytes: u32) {
+        let (from, to) = (u64::from(self.bytes), u64::from(bytes));
+        self.assignment.held.resize(from, to);
+        self.assignment.room.held.resize(from, to);
+        self.bytes = bytes;
+        if to < from {
+            self.assignment.wake_if_room();
+            self.assignment.room.wake_if_starving();
+        }
     }
 }
 

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::core::breaker::BreakerPolicy;
 use crate::core::codec;
+use crate::core::destinations::{Rates, RetryAfter, Terms};
 use crate::core::intake::{Intake, SpanLimit};
+use crate::core::limiter::Rate;
 use crate::core::retry::{Action, RetryPolicy};
 use crate::error::PipelineError;
 
@@ -45,6 +49,48 @@ pub struct DeadLetterConfig {
     pub kafka: BTreeMap<String, String>,
 }
 
+/// What holds for each destination (scheme, host and port) that records go to. By default nothing
+/// does: it takes whatever the senders give.
+#[derive(Clone, Debug, Default)]
+pub struct DestinationConfig {
+    /// The most requests in flight. Without it, a destination has as many as there are senders
+    /// idle, or all of them where it is the only one.
+    pub max_in_flight: Option<NonZeroUsize>,
+    /// Whether the number in flight is found out by how the destination answers, up to
+    /// `max_in_flight` or the number of senders; by each arbiter for itself.
+    pub adaptive: bool,
+    /// The most requests in a time, of all arbiters together.
+    pub rate: Option<Rate>,
+    /// When it is left alone because it fails; each arbiter decides for itself.
+    pub breaker: Option<BreakerPolicy>,
+    /// Whom a `Retry-After` holds back.
+    pub retry_after: RetryAfter,
+}
+
+impl DestinationConfig {
+    /// The terms on arbiter `index` of `arbiters`, which has so many senders.
+    pub(crate) fn terms(
+        &self,
+        rates: &Rates,
+        senders: usize,
+        (index, arbiters): (usize, usize),
+    ) -> Terms {
+        let own = |most: NonZeroUsize| share(most.get(), arbiters, index).max(1);
+        let max_in_flight = self.max_in_flight.map(own);
+        let number = |most: usize| u32::try_from(most).unwrap_or(u32::MAX);
+        Terms {
+            // Whoever makes the sink knows it.
+            only: Arc::default(),
+            max_in_flight: max_in_flight.map(number),
+            adaptive: self.adaptive.then(|| number(max_in_flight.unwrap_or(senders))),
+            rate: self.rate,
+            rates: rates.clone(),
+            breaker: self.breaker,
+            retry_after: self.retry_after,
+        }
+    }
+}
+
 /// A pipeline: topics, group, order and the sizes of everything. The sink comes beside it.
 #[derive(Clone, Debug)]
 pub struct PipelineConfig {
@@ -63,7 +109,8 @@ pub struct PipelineConfig {
     pub ordering: Ordering,
     /// Senders over all arbiters: the most deliveries under way. 256 by default.
     pub senders: NonZeroUsize,
-    /// Threads that deliver; never more than senders. Cores less one by default, at least one.
+    /// Threads that deliver; never more than senders, nor than requests that a destination may have
+    /// in flight. Cores less one by default, at least one.
     pub arbiters: NonZeroUsize,
     /// Records held at the most. 200,000 by default.
     pub buffer_records: u64,
@@ -79,6 +126,8 @@ pub struct PipelineConfig {
     pub offset_overflow: OffsetOverflow,
     /// The broker's `offset.metadata.max.bytes`. 4096 by default, as there.
     pub offset_metadata_max_bytes: usize,
+    /// What holds for each destination.
+    pub destinations: DestinationConfig,
     /// When a failed record is sent again, and what becomes of it in the end.
     pub retry: RetryPolicy,
     /// Where dead letters go, if anywhere.
@@ -105,6 +154,7 @@ impl PipelineConfig {
             drain_deadline: Duration::from_secs(30),
             offset_overflow: OffsetOverflow::default(),
             offset_metadata_max_bytes: 4096,
+            destinations: DestinationConfig::default(),
             retry: RetryPolicy::default(),
             dead_letter: None,
         }
@@ -151,9 +201,10 @@ impl PipelineConfig {
         })
     }
 
-    /// Arbiters that get at least one sender each.
+    /// Arbiters that get at least one sender each, and at least one request at each destination.
     pub(crate) fn arbiters_used(&self) -> usize {
-        self.arbiters.min(self.senders).get()
+        let most = self.destinations.max_in_flight.unwrap_or(NonZeroUsize::MAX);
+        self.arbiters.min(self.senders).min(most).get()
     }
 
     pub(crate) fn intake(&self) -> Intake {

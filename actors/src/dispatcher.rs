@@ -25,8 +25,9 @@ use self::outgoing::Outgoing;
 use self::random::Random;
 pub(crate) use self::senders::Cancellation;
 use self::senders::Senders;
-use crate::core::desk::{Desk, Outcomes};
-use crate::core::lanes::{Batch as BatchLimit, Delivery, Standing};
+use crate::core::desk::{Desk, Outcomes, Step};
+use crate::core::destinations::Terms;
+use crate::core::lanes::{Batch as BatchLimit, Delivery, Entry, Standing};
 use crate::core::outcome::Outcome;
 use crate::core::retry::RetryPolicy;
 use crate::core::standstill::Standstill;
@@ -45,8 +46,13 @@ const GAUGES_EVERY: Duration = Duration::from_millis(250);
 /// Shared by the actors of an arbiter.
 pub(crate) type Shared = Rc<RefCell<Dispatcher>>;
 
+/// Says where a record goes next.
+pub(crate) type Planner = Box<dyn FnMut(&mut Entry<Record>) -> Step>;
+
 pub(crate) struct Dispatcher {
     desk: Desk<Record>,
+    /// None where all records go one way.
+    planner: Option<Planner>,
     out: Outgoing,
     senders: Senders,
     /// How many senders there are to be; those beyond it get nothing more.
@@ -82,6 +88,10 @@ pub(crate) struct Intake {
 /// What an arbiter's dispatcher is made of.
 pub(crate) struct Parts {
     pub(crate) policy: RetryPolicy,
+    /// For each destination, on this arbiter.
+    pub(crate) terms: Terms,
+    /// The moment zero, the same for all arbiters of a pipeline.
+    pub(crate) started: Instant,
     pub(crate) senders: usize,
     /// This arbiter's share of the buffer: records and bytes.
     pub(crate) share: (u64, u64),
@@ -93,15 +103,17 @@ pub(crate) struct Parts {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(parts: Parts, intake: Intake) -> Self {
+    pub(crate) fn new(parts: Parts, intake: Intake, planner: Option<Planner>) -> Self {
+        let (policy, terms) = (parts.policy.clone(), parts.terms.clone());
         Self {
-            desk: Desk::new(parts.policy.clone(), parts.senders, BatchLimit::ONE),
+            desk: Desk::with_terms(policy, terms, parts.senders, BatchLimit::ONE),
+            planner,
             senders: Senders::default(),
             limit: parts.senders,
             paused: false,
             releases: Vec::new(),
             random: Random::new(),
-            started: Instant::now(),
+            started: parts.started,
             standstill: Standstill::default(),
             goes_on: None,
             armed: None,
@@ -132,6 +144,7 @@ impl Dispatcher {
         self.stats.pulse.beat();
         self.out.look_at_clock(now);
         self.look(now);
+        self.desk.sweep(now);
         if let Some(counts) = connections {
             self.stats.set_connections(counts);
         }
@@ -191,7 +204,13 @@ impl Dispatcher {
     /// A delivery for an idle sender, if there is both.
     pub(crate) fn next_for_idle(&mut self) -> Option<(usize, Delivery<Record>)> {
         let sender = self.senders.idle()?;
-        let delivery = self.next(sender, self.now())?;
+        let now = self.now();
+        let Some(delivery) = self.next(sender, now) else {
+            // What is ready may have to wait for its destination, and on what was filtered the
+            // ledger waits.
+            self.arm(now);
+            return None;
+        };
         self.senders.busy();
         Some((sender, delivery))
     }
@@ -201,7 +220,7 @@ impl Dispatcher {
         if self.goes_on.is_some() {
             return None;
         }
-        let delivery = self.desk.dispatch();
+        let delivery = self.dispatch(now);
         if self.desk.ready() <= self.limit
             && let Some(intake) = self.resting.take()
         {
@@ -212,6 +231,17 @@ impl Dispatcher {
         self.senders.give(sender, now, epochs);
         self.stats.in_flight.set(self.desk.sending());
         Some(delivery)
+    }
+
+    fn dispatch(&mut self, now: Moment) -> Option<Delivery<Record>> {
+        let Some(planner) = &mut self.planner else { return self.desk.dispatch(now) };
+        let (random, out) = (self.random.next(), &mut self.out);
+        let delivery =
+            self.desk.dispatch_by(now, random, planner, &mut |effect| out.take(effect, now));
+        if self.out.is_full() {
+            self.out.flush();
+        }
+        delivery
     }
 
     /// A sender is done: what became of its delivery, and its next one if there is any.
@@ -247,11 +277,7 @@ impl Dispatcher {
             Outcome::Delivered => None,
             Outcome::Retry { failure, .. } | Outcome::Rejected(failure) => Some(failure.kind),
         };
-        let failure = match outcomes {
-            Outcomes::All(outcome) => failure(outcome),
-            Outcomes::Each(outcomes) => outcomes.iter().find_map(failure),
-        };
-        self.stats.attempt(failure, took);
+        self.stats.attempt(outcomes.iter().find_map(failure), took);
     }
 
     fn after_delivery(&mut self, sender: usize, now: Moment) -> Option<Delivery<Record>> {
@@ -357,6 +383,7 @@ impl Dispatcher {
         if self.gauges_due.is_some_and(|due| due <= now) {
             self.gauges_due = None;
             self.stats.set_lanes(self.desk.counts());
+            self.stats.set_destinations(self.desk.destinations(now).collect());
             self.stats.in_flight.set(self.desk.sending());
         }
     }

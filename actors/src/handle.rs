@@ -10,7 +10,7 @@ use crate::assignment::Room;
 use crate::error::PipelineError;
 use crate::message::{Queued, Stop};
 use crate::pulse::{Life, Part, Pulse};
-use crate::stats::{ArbiterStats, PartitionStatus, Stats, Totals};
+use crate::stats::{ArbiterStats, DestinationStatus, PartitionStatus, Stats, Totals, merge};
 use crate::wiring::Wiring;
 
 /// What a pipeline is doing.
@@ -54,6 +54,9 @@ pub struct Status {
     pub totals: Totals,
     /// Its partitions, as of the last commit interval.
     pub partitions: Vec<PartitionStatus>,
+    /// The destinations of its records, as of the last quarter second in which something happened;
+    /// by name.
+    pub destinations: Vec<DestinationStatus>,
     /// When each of its threads last showed that it makes progress. Empty once it has ended.
     pub lives: Vec<Life>,
     /// Why it ended, if for a reason of its own.
@@ -121,12 +124,16 @@ impl Shared {
         }
         self.stats.add_to(&mut totals);
         // What is settled keeps its share of the buffer until the ledger has it, but is not held.
-        let settled = totals.delivered + totals.dead_lettered + totals.dropped;
+        let settled = totals.delivered + totals.dead_lettered + totals.filtered + totals.dropped;
         let settling = settled.saturating_sub(self.stats.entered.get());
         let held = self.room.usage();
         totals.held_records = held.records.saturating_sub(settling);
         totals.held_bytes = held.bytes;
         totals
+    }
+
+    fn destinations(&self) -> Vec<DestinationStatus> {
+        merge(self.arbiters.iter().flat_map(|arbiter| arbiter.destinations()))
     }
 
     fn lives(&self) -> Vec<Life> {
@@ -180,6 +187,7 @@ impl Handle {
             partitions_assigned: self.shared.stats.partitions(),
             totals: self.shared.totals(),
             partitions: self.shared.stats.standings(),
+            destinations: self.shared.destinations(),
             lives: self.shared.lives(),
             failure: self.ended.borrow().as_ref().and_then(|ended| ended.clone().err()),
         }

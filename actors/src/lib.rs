@@ -36,6 +36,7 @@ pub mod offsets;
 pub mod pipeline;
 pub mod pulse;
 pub mod record;
+pub mod route;
 pub mod router;
 mod say;
 pub mod sender;
@@ -43,7 +44,7 @@ pub mod sink;
 pub mod stats;
 pub mod wiring;
 
-pub use config::{DeadLetterConfig, OffsetOverflow, Ordering, PipelineConfig};
+pub use config::{DeadLetterConfig, DestinationConfig, OffsetOverflow, Ordering, PipelineConfig};
 pub use core::outcome::{Failure, FailureKind, Outcome};
 pub use core::retry::{Action, RetryPolicy};
 pub use error::PipelineError;

@@ -7,13 +7,15 @@
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::assignment::{Assignment, Permit, Room};
 use crate::core::intake::Intake;
 use crate::core::lanes::Item;
-use crate::core::{Epoch, LaneId, Offset};
+use crate::core::{Epoch, LaneId, Moment, Offset};
+use crate::route::Plan;
 
 /// What a held record costs beside its own bytes: the record, its place in a lane, the entry in the
 /// ledger and the allocator's share. An upper bound, measured with one record a lane.
@@ -32,6 +34,7 @@ pub struct Record {
     data: Bytes,
     value_len: Len,
     key_len: Len,
+    plan: Option<Box<Plan>>,
 }
 
 /// A length, or "null": Kafka tells an empty value from none.
@@ -129,8 +132,34 @@ impl Record {
         u64::from(self.permit.bytes())
     }
 
+    /// The requests that its route made of it; kept from when it is the next of its lane until it is
+    /// delivered, or waits.
+    pub(crate) fn plan(&self) -> Option<&Plan> {
+        self.plan.as_deref()
+    }
+
+    /// Keeps a plan, which counts against the budget as the record does.
+    pub(crate) fn keep_plan(&mut self, plan: Plan) {
+        self.forget_plan();
+        let bytes = u32::try_from(plan.bytes()).unwrap_or(u32::MAX);
+        self.permit.resize(self.permit.bytes().saturating_add(bytes));
+        self.plan = Some(Box::new(plan));
+    }
+
+    fn forget_plan(&mut self) {
+        if self.plan.take().is_some() {
+            self.permit.resize(self.own_charge());
+        }
+    }
+
+    /// What it takes of the budget without its plan.
+    fn own_charge(&self) -> u32 {
+        u32::try_from(self.data.len() + OVERHEAD).unwrap_or(u32::MAX)
+    }
+
     /// The record is settled: its bytes go now, its share of the budget when the ledger has it.
-    pub(crate) fn into_settlement(self) -> Settlement {
+    pub(crate) fn into_settlement(mut self) -> Settlement {
+        self.forget_plan();
         Settlement { offset: self.offset, permit: self.permit }
     }
 }
@@ -142,6 +171,18 @@ impl Item for Record {
 
     fn epoch(&self) -> Epoch {
         self.permit.assignment().epoch()
+    }
+
+    fn age(&self, now: Moment) -> Duration {
+        let Some(timestamp) = self.timestamp().and_then(|it| u64::try_from(it).ok()) else {
+            return Duration::ZERO;
+        };
+        let room = self.permit.assignment().room();
+        room.wall_clock_at(now).saturating_sub(Duration::from_millis(timestamp))
+    }
+
+    fn rest(&mut self) {
+        self.forget_plan();
     }
 }
 
@@ -208,6 +249,7 @@ impl RecordParts<'_> {
             value_len: Len::of(self.value),
             key_len: Len::of(self.key),
             data: data.freeze(),
+            plan: None,
         }
     }
 }

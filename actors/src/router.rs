@@ -14,7 +14,7 @@ use actix_rt::time::{Instant, Sleep, sleep_until};
 use futures_util::Stream;
 use std::future::Future;
 
-use crate::dispatcher::{Dispatcher, Intake, Parts, Shared};
+use crate::dispatcher::{Dispatcher, Intake, Parts, Planner, Shared};
 use crate::ending::{Failures, Watch};
 use crate::message::{Batch, Cancel, DeadLettered, Deliver, Release, Resize, SetPaused, Shutdown};
 use crate::pulse::BEAT;
@@ -32,12 +32,14 @@ pub struct RouterActor<S: Sink> {
 }
 
 impl<S: Sink> RouterActor<S> {
-    pub(crate) fn new(sink: S, intake: Intake, parts: Parts) -> Self {
+    pub(crate) fn new(sink: S, intake: Intake, mut parts: Parts) -> Self {
         let failures = parts.failures.clone();
+        let sink = Rc::new(sink);
+        parts.terms.only = sink.destination();
         Self {
-            sink: Rc::new(sink),
             wanted: parts.senders,
-            dispatcher: Rc::new(Dispatcher::new(parts, intake).into()),
+            dispatcher: Rc::new(Dispatcher::new(parts, intake, planner(&sink)).into()),
+            sink,
             senders: Vec::new(),
             watch: failures.watch("a RouterActor"),
             failures,
@@ -65,6 +67,18 @@ impl<S: Sink> RouterActor<S> {
             self.senders.push(SenderActor::new(place, sink, dispatcher, watch).start());
         }
     }
+}
+
+/// How the sink's routes are asked, where it has some.
+fn planner<S: Sink>(sink: &Rc<S>) -> Option<Planner> {
+    let sink = Rc::clone(sink);
+    sink.is_routed().then(|| {
+        let planner: Planner = Box::new(move |entry| {
+            let (request, attempt) = (entry.request(), entry.attempts().saturating_add(1));
+            sink.step(entry.item_mut(), request, attempt)
+        });
+        planner
+    })
 }
 
 impl<S: Sink> Actor for RouterActor<S> {

@@ -8,11 +8,17 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::core::Offset;
+use crate::core::destinations::DestinationView;
 use crate::core::intake::Rest;
 use crate::core::lanes::Counts;
 use crate::core::outcome::{FailureKind, Settled};
 use crate::pulse::Pulse;
 use crate::sink::ConnectionCounts;
+
+mod destination;
+
+pub use destination::DestinationStatus;
+pub(crate) use destination::merge;
 
 /// Upper bounds of the buckets of `request_duration_seconds`, in microseconds.
 pub const DURATION_BUCKETS: [u64; 14] = [
@@ -146,7 +152,9 @@ pub(crate) struct ArbiterStats {
     pub(crate) delivered: Counter,
     pub(crate) dead_lettered: Counter,
     pub(crate) dropped: Counter,
+    pub(crate) filtered: Counter,
     pub(crate) returned: Counter,
+    pub(crate) breakers_opened: Counter,
     requests: [Counter; REQUEST_CLASSES.len()],
     retries: [Counter; RETRY_REASONS.len()],
     durations: [Counter; DURATION_BUCKETS.len() + 1],
@@ -159,9 +167,12 @@ pub(crate) struct ArbiterStats {
     pub(crate) in_flight: Counter,
     lanes: Counter,
     ready: Counter,
+    blocked: Counter,
     waiting: Counter,
     parked: Counter,
     queued: Counter,
+    /// Written four times a second at the most, and read by whoever asks.
+    destinations: Mutex<Vec<DestinationView>>,
 }
 
 /// The classes of `requests_total`.
@@ -225,25 +236,38 @@ impl ArbiterStats {
             Settled::Delivered => self.delivered.add(1),
             Settled::DeadLettered => self.dead_lettered.add(1),
             Settled::Dropped => self.dropped.add(1),
+            Settled::Filtered => self.filtered.add(1),
         }
     }
 
     pub(crate) fn set_lanes(&self, counts: Counts) {
         self.lanes.set(counts.lanes);
         self.ready.set(counts.ready);
+        self.blocked.set(counts.blocked);
         self.waiting.set(counts.waiting);
         self.parked.set(counts.parked);
         self.queued.set(counts.queued);
     }
 
+    pub(crate) fn set_destinations(&self, destinations: Vec<DestinationView>) {
+        *self.destinations.lock().unwrap_or_else(PoisonError::into_inner) = destinations;
+    }
+
+    pub(crate) fn destinations(&self) -> Vec<DestinationView> {
+        self.destinations.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(crate) fn add_to(&self, totals: &mut Totals) {
+        totals.breakers_opened += self.breakers_opened.get();
         totals.delivered += self.delivered.get();
         totals.dead_lettered += self.dead_lettered.get();
         totals.dropped += self.dropped.get();
+        totals.filtered += self.filtered.get();
         totals.returned += self.returned.get();
         totals.in_flight += self.in_flight.get();
         totals.lanes += self.lanes.get();
         totals.lanes_ready += self.ready.get();
+        totals.lanes_blocked += self.blocked.get();
         totals.lanes_waiting += self.waiting.get();
         totals.lanes_parked += self.parked.get();
         totals.duration_micros = totals.duration_micros.wrapping_add(self.duration_micros.get());
@@ -290,6 +314,8 @@ pub struct Totals {
     pub dead_lettered: u64,
     /// Records given up on by an explicit setting.
     pub dropped: u64,
+    /// Records for which no request was to be made.
+    pub filtered: u64,
     /// Records let go unsettled, with their partition or at the stop.
     pub returned: u64,
     /// Records held now, counted one by one: what [`unsettled`](Self::unsettled) says by the other
@@ -304,10 +330,15 @@ pub struct Totals {
     pub lanes: u64,
     /// Of those: waiting for a sender.
     pub lanes_ready: u64,
+    /// Of those: waiting for their destination, which is full, ill or asked less often than there
+    /// are records for it.
+    pub lanes_blocked: u64,
     /// Of those: waiting for a retry.
     pub lanes_waiting: u64,
     /// Of those: parked.
     pub lanes_parked: u64,
+    /// How often a breaker opened, on any arbiter.
+    pub breakers_opened: u64,
     /// Attempts by [`REQUEST_CLASSES`].
     pub requests: [u64; REQUEST_CLASSES.len()],
     /// Retries by [`RETRY_REASONS`].
@@ -344,9 +375,10 @@ pub struct Totals {
 
 impl Totals {
     /// Records taken in that are neither settled nor let go: what is left of
-    /// `received = delivered + dead-lettered + dropped + returned + held`.
+    /// `received = delivered + dead-lettered + filtered + dropped + returned + held`.
     pub fn unsettled(&self) -> u64 {
-        let gone = self.delivered + self.dead_lettered + self.dropped + self.returned;
+        let settled = self.delivered + self.dead_lettered + self.filtered + self.dropped;
+        let gone = settled + self.returned;
         self.received.saturating_sub(gone)
     }
 }
@@ -422,10 +454,11 @@ mod tests {
             delivered: 50,
             dead_lettered: 20,
             dropped: 10,
+            filtered: 2,
             returned: 5,
             skipped: 1000,
             ..Totals::default()
         };
-        assert_eq!(totals.unsettled(), 15);
+        assert_eq!(totals.unsettled(), 13);
     }
 }

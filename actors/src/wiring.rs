@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use actix::{Actor, Addr, AsyncContext, Recipient};
 use rdkafka::config::FromClientConfigAndContext;
@@ -16,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::assignment::Room;
 use crate::config::{PipelineConfig, share};
 use crate::consumer::{ConsumerActor, RouterPort};
+use crate::core::destinations::Rates;
 use crate::dead_letter::DeadLetterActor;
 use crate::dispatcher::{Intake, Parts};
 use crate::ending::Failures;
@@ -48,6 +50,10 @@ pub struct Wiring {
     orders: mpsc::UnboundedReceiver<Command>,
     links: Vec<RouterLink>,
     failures: Failures,
+    /// What the arbiters share of each destination.
+    rates: Rates,
+    /// The moment zero of the arbiters' clocks.
+    started: Instant,
     log: Logger,
 }
 
@@ -89,6 +95,8 @@ impl Wiring {
             orders,
             links: Vec::new(),
             failures,
+            rates: Rates::default(),
+            started: Instant::now(),
             log,
         };
         Ok((wiring, Endings { failed }))
@@ -160,6 +168,8 @@ impl Wiring {
         let count = routers as u64;
         let parts = Parts {
             policy: self.config.retry.clone(),
+            terms: self.config.destinations.terms(&self.rates, senders, (index, routers)),
+            started: self.started,
             senders,
             share: (self.config.buffer_records / count, self.config.buffer_bytes / count),
             offsets,

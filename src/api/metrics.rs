@@ -2,12 +2,16 @@
 //!
 //! Made on each scrape from what the handles tell, so that it costs nothing while records flow. A
 //! metric that says nothing yet (a partition without a commit, a sink without connections) is left
-//! out. Labels hold names of pipelines, topics and partitions and fixed words, never a key or a URL.
+//! out. Labels hold names of pipelines, topics, partitions and destinations (scheme, host and port) and
+//! fixed words, never a key or a whole URL.
 
 use keyway_actors::core::Offset;
+use keyway_actors::core::breaker::BreakerState;
+use keyway_actors::core::destinations::Wait;
 use keyway_actors::core::intake::Rest;
 use keyway_actors::stats::{
-    DURATION_BUCKETS, LATENCY_BUCKETS, PartitionStatus, REQUEST_CLASSES, RETRY_REASONS,
+    DURATION_BUCKETS, DestinationStatus, LATENCY_BUCKETS, PartitionStatus, REQUEST_CLASSES,
+    RETRY_REASONS,
 };
 use keyway_actors::{State, Status};
 use prometheus::proto::Metric;
@@ -22,8 +26,8 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 type Figure<From, Value> = (&'static str, &'static str, fn(&From) -> Value);
 
 /// Counters of a pipeline. Records add up at every scrape: received = delivered + dead-lettered
-/// + dropped + returned + held.
-const COUNTERS: [Figure<Status, u64>; 8] = [
+/// + filtered + dropped + returned + held.
+const COUNTERS: [Figure<Status, u64>; 10] = [
     ("records_received_total", "Records taken in to be delivered.", |it| it.totals.received),
     ("records_delivered_total", "Records that the receiver has accepted.", |it| {
         it.totals.delivered
@@ -33,6 +37,9 @@ const COUNTERS: [Figure<Status, u64>; 8] = [
         "Records whose dead letter the broker has acknowledged.",
         |it| it.totals.dead_lettered,
     ),
+    ("records_filtered_total", "Records for which no request was to be made.", |it| {
+        it.totals.filtered
+    }),
     ("records_dropped_total", "Records given up on because a setting says so.", |it| {
         it.totals.dropped
     }),
@@ -59,10 +66,15 @@ const COUNTERS: [Figure<Status, u64>; 8] = [
          the committed offset are sent again.",
         |it| it.totals.metadata_ignored,
     ),
+    (
+        "breakers_opened_total",
+        "How often the breaker of a destination opened, on any delivery thread.",
+        |it| it.totals.breakers_opened,
+    ),
 ];
 
 /// Gauges of a pipeline.
-const GAUGES: [Figure<Status, u64>; 11] = [
+const GAUGES: [Figure<Status, u64>; 12] = [
     (
         "joined",
         "1 while the pipeline is a member of its group, or has the partitions it was set to.",
@@ -93,6 +105,11 @@ const GAUGES: [Figure<Status, u64>; 11] = [
     }),
     ("lanes", "Lanes with a record in them.", |it| it.totals.lanes),
     ("lanes_ready", "Lanes that wait for a sender.", |it| it.totals.lanes_ready),
+    (
+        "lanes_blocked",
+        "Lanes that wait for a destination that is full, ill or asked at its rate.",
+        |it| it.totals.lanes_blocked,
+    ),
     ("lanes_waiting", "Lanes that wait for a retry.", |it| it.totals.lanes_waiting),
     (
         "lanes_parked",
@@ -122,6 +139,29 @@ const OF_PARTITIONS: [Figure<PartitionStatus, Option<f64>>; 4] = [
     ),
 ];
 
+/// Gauges of a destination, as of the last quarter second in which something happened.
+const OF_DESTINATIONS: [Figure<DestinationStatus, Option<u64>>; 4] = [
+    ("destination_in_flight", "Requests in flight.", |it| Some(it.in_flight)),
+    (
+        "destination_limit",
+        "The most requests that may be in flight, where something says so: a setting, or how the \
+         destination answers.",
+        |it| it.limit,
+    ),
+    ("destination_lanes_blocked", "Lanes that wait for the destination.", |it| Some(it.waiting)),
+    (
+        "destination_breaker_state",
+        "Its breaker: 0 closed, 1 half open, 2 open; the worst of all delivery threads.",
+        |it| {
+            it.breaker.map(|state| match state {
+                BreakerState::Closed => 0,
+                BreakerState::HalfOpen => 1,
+                BreakerState::Open { .. } => 2,
+            })
+        },
+    ),
+];
+
 const STATES: [(State, &str); 6] = [
     (State::Starting, "starting"),
     (State::Running, "running"),
@@ -147,6 +187,7 @@ pub fn exposition(statuses: &[Status], lines_dropped: u64) -> Result<String, Err
     by_word(&mut families, statuses);
     of_time(&mut families, statuses);
     of_partitions(&mut families, statuses);
+    of_destinations(&mut families, statuses);
     TextEncoder::new().encode_to_string(families.all())
 }
 
@@ -256,6 +297,37 @@ fn of_partitions(families: &mut Families, statuses: &[Status]) {
         vec![held(Rest::Buffer), held(Rest::Span)]
     });
     families.gauges("partition_held", "1 while the partition takes in nothing, by why.", held);
+}
+
+fn of_destinations(families: &mut Families, statuses: &[Status]) {
+    for (name, help, value) in OF_DESTINATIONS {
+        let samples = destinations(statuses, |destination, labels| {
+            value(destination).map(|value| gauge(labels, float(value))).into_iter().collect()
+        });
+        families.gauges(name, help, samples);
+    }
+    let held = destinations(statuses, |destination, labels| {
+        let held = |reason: &&'static str| {
+            let is = destination.wait.is_some_and(|wait| wait.label() == *reason);
+            gauge(&[labels, &[("reason", *reason)][..]].concat(), float(u64::from(is)))
+        };
+        Wait::LABELS.iter().map(held).collect()
+    });
+    families.gauges("destination_held", "1 while lanes wait for the destination, by why.", held);
+}
+
+/// The samples of all destinations.
+fn destinations(
+    statuses: &[Status],
+    samples: impl Fn(&DestinationStatus, &[Label<'_>]) -> Vec<Metric>,
+) -> Vec<Metric> {
+    let of = |status: &Status| {
+        let samples = |it: &DestinationStatus| {
+            samples(it, &[("pipeline", status.name.as_str()), ("destination", &it.name)])
+        };
+        status.destinations.iter().flat_map(samples).collect::<Vec<_>>()
+    };
+    statuses.iter().flat_map(of).collect()
 }
 
 /// The samples of all partitions.

@@ -47,6 +47,7 @@ fn say(status: &Status, rate: u64, log: &Logger) {
         "delivered_per_s" => rate,
         "retries" => retries,
         "dead_lettered" => totals.dead_lettered,
+        "filtered" => totals.filtered,
         "dropped" => totals.dropped,
         "returned" => totals.returned,
         "held" => totals.unsettled(),

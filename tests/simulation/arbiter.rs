@@ -1,16 +1,22 @@
 //! One delivery arbiter of a member, re-played around the real [`Desk`]: the router, what it shares
 //! with its senders, and the senders.
 
+mod destinations;
 mod effects;
 mod senders;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use keyway_actors::core::Epoch;
-use keyway_actors::core::desk::{Desk, Letter};
+use keyway_actors::core::breaker::Change;
+use keyway_actors::core::desk::{Desk, Letter, Step};
+use keyway_actors::core::destinations::{Rates, Wait};
 use keyway_actors::core::lanes::{Delivery, Entry, Standing};
 use keyway_actors::core::outcome::Settled;
+use keyway_actors::core::{Epoch, Moment};
 
+use self::destinations::Destinations;
+pub use self::destinations::Paces;
 use self::effects::note;
 use crate::bus::{ARBITERS, Bus, POLL};
 use crate::env::Env;
@@ -46,6 +52,7 @@ enum Said {
     Letter(Letter<Record>),
     Returned(Record),
     Stop,
+    Breaker(Arc<str>, Change),
 }
 
 #[derive(Debug)]
@@ -53,6 +60,9 @@ pub struct Arbiter {
     index: usize,
     desk: Desk<Record>,
     senders: Vec<Sender>,
+    /// When each sender was given what it has.
+    began: Vec<Moment>,
+    destinations: Destinations,
     idle: Vec<usize>,
     limit: usize,
     paused: bool,
@@ -73,12 +83,18 @@ pub struct Arbiter {
 }
 
 impl Arbiter {
-    pub fn new(index: usize, env: &Env) -> Self {
+    pub fn new(index: usize, bus: &Bus, env: &Env) -> Self {
         let limit = share(env.plan.senders, env.plan.arbiters, index);
+        let policy = env.plan.policy.clone();
+        let own = Rates::default();
+        let rates = if env.is(Sabotage::RatesApart) { &own } else { &bus.rates };
+        let terms = env.plan.ways.terms(rates, limit);
         let mut arbiter = Self {
             index,
-            desk: Desk::new(env.plan.policy.clone(), limit, env.plan.batch),
+            desk: Desk::with_terms(policy, terms, limit, env.plan.batch),
             senders: Vec::new(),
+            began: Vec::new(),
+            destinations: Destinations::default(),
             idle: Vec::new(),
             limit,
             paused: false,
@@ -101,6 +117,7 @@ impl Arbiter {
         while self.senders.len() < self.limit {
             self.idle.push(self.senders.len());
             self.senders.push(Sender::Idle);
+            self.began.push(Moment::default());
         }
     }
 
@@ -255,9 +272,9 @@ impl Arbiter {
     }
 
     /// Gives idle senders what is ready.
-    fn hand_out(&mut self, bus: &Bus, env: &mut Env) {
+    fn hand_out(&mut self, bus: &mut Bus, env: &mut Env) {
         while let Some(&sender) = self.idle.last()
-            && let Some(delivery) = self.dispatch(env)
+            && let Some(delivery) = self.dispatch(sender, bus, env)
         {
             self.idle.pop();
             let serial = env.serial();
@@ -267,8 +284,31 @@ impl Arbiter {
         }
     }
 
-    fn dispatch(&mut self, env: &mut Env) -> Option<Delivery<Record>> {
-        let delivery = self.desk.dispatch()?;
+    fn dispatch(
+        &mut self,
+        sender: usize,
+        bus: &mut Bus,
+        env: &mut Env,
+    ) -> Option<Delivery<Record>> {
+        let (now, random, said) = (env.moment(), env.random.next(), &mut self.said);
+        let (ways, cut) = (&env.plan.ways, env.is(Sabotage::FirstRequestSettles));
+        let delivery = if ways.are_routed() {
+            let step = |entry: &mut Entry<Record>| match ways.step(entry.item(), entry.request()) {
+                Step::Send { to, .. } if cut => Step::Send { to, requests: 1 },
+                step => step,
+            };
+            self.desk.dispatch_by(now, random, step, &mut |effect| note(said, effect))
+        } else {
+            self.desk.dispatch(now)
+        };
+        self.act(bus, env);
+        let delivery = delivery?;
+        self.began[sender] = now;
+        self.destinations.begins(&delivery, &env.plan.ways, now, &mut env.check);
+        if let Some((limit, entry)) = env.plan.ways.rate.zip(delivery.entries().first()) {
+            let to = env.plan.ways.destination(entry.item(), entry.request());
+            bus.paces.begins(to, limit, env.now, &mut env.check);
+        }
         let (sending, limit) = (self.desk.sending(), if self.paused { 0 } else { self.limit });
         if sending > limit {
             env.check.violated("P5", || format!("{sending} deliveries are under way, not {limit}"));
@@ -282,13 +322,33 @@ impl Arbiter {
         Some(delivery)
     }
 
+    /// Lanes wait for a destination for a reason.
+    fn check_destinations(&self, could: bool, env: &mut Env) {
+        for it in self.desk.destinations(env.moment()).filter(|it| it.waiting > 0) {
+            env.counts.blocked += 1;
+            match it.wait {
+                None if could => {
+                    env.check.violated("P4", || format!("nobody sends what waits for {it:?}"));
+                }
+                None => {}
+                Some(Wait::Full(_)) => env.counts.held_full += 1,
+                Some(Wait::Senders) => env.counts.held_by_senders += 1,
+                Some(Wait::Asked(_)) => env.counts.held_asked += 1,
+                Some(Wait::Breaker(_) | Wait::Probe) => env.counts.held_by_breaker += 1,
+                Some(Wait::Rate(_)) => env.counts.held_by_rate += 1,
+            }
+        }
+    }
+
     /// What is wrong with the arbiter as it stands after a step.
     fn check(&self, env: &mut Env) {
         let could = self.desk.sending() < self.desk.limit() && !self.idle.is_empty();
-        if could && self.desk.ready() > 0 {
-            let ready = self.desk.ready();
+        let goes_on = self.desk.next_wake().is_some_and(|due| due <= env.moment());
+        let ready = self.desk.counts().ready;
+        if could && ready > 0 && !goes_on {
             env.check.violated("P4", || format!("{ready} lanes are ready and nobody sends them"));
         }
+        self.check_destinations(could && !goes_on, env);
         if self.settled_since.is_some_and(|since| since + FLUSH_EVERY < env.now) {
             env.check.violated("P3", || "settlements are kept from the ledger".into());
         }

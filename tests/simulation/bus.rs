@@ -8,9 +8,11 @@ mod room;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
+use keyway_actors::core::destinations::Rates;
 use keyway_actors::core::intake::{Intake, Position, Rest, Usage};
 use keyway_actors::core::{Epoch, Offset};
 
+use crate::arbiter::Paces;
 use crate::broker::Pid;
 use crate::env::Env;
 use crate::event::Event;
@@ -100,6 +102,9 @@ pub struct Bus {
     pub lost: BTreeSet<Epoch>,
     /// Until when each part stands still.
     pub stalled: Vec<Micros>,
+    /// What the arbiters share of each destination, and a watch on it.
+    pub rates: Rates,
+    pub paces: Paces,
     wakes: Vec<Option<(Micros, u64)>>,
 }
 
@@ -125,6 +130,8 @@ impl Bus {
             over: BTreeSet::new(),
             lost: BTreeSet::new(),
             stalled: vec![0; ARBITERS + arbiters],
+            rates: Rates::default(),
+            paces: Paces::default(),
             wakes: vec![None; ARBITERS + arbiters],
         }
     }

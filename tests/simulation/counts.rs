@@ -21,6 +21,9 @@ macro_rules! counts {
 counts! {
     // The course of things.
     schedules, calm_schedules, steps, records, requests, delivered, dead_lettered, dropped, commits,
+    // Routes and destinations.
+    routed, filtered, further_requests, breakers_opened, breakers_closed, blocked, held_by_rate,
+    held_by_breaker, held_full, held_by_senders, held_asked,
     // The receiver.
     retryable, rejected, timed_out, broken_unseen, broken_seen, retry_after, parked, outages,
     key_outages, batches, batches_with_own_outcomes,

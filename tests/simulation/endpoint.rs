@@ -77,9 +77,9 @@ impl Endpoint {
             outcome
         };
         let outcomes = if alike {
-            Outcomes::All(one(&asked[0]))
+            one(&asked[0]).into()
         } else {
-            Outcomes::Each(asked.iter().map(one).collect())
+            asked.iter().map(one).collect::<Vec<_>>().into()
         };
         Course { outcomes, takes: takes.clamp(10, plan.request_timeout) }
     }

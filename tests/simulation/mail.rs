@@ -17,7 +17,8 @@ pub struct Record {
     pub epoch: Epoch,
     pub bytes: u64,
     pub poisoned: bool,
-    /// Attempts begun, as the model counts them.
+    /// Requests delivered, and attempts begun at the next, as the model counts them.
+    pub done: u16,
     pub tries: u32,
     pub last: Last,
     /// Its settlement has gone out already, which it should not have.

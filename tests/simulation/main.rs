@@ -31,6 +31,7 @@ mod sabotage;
 mod stay;
 mod trace;
 mod watch;
+mod way;
 mod world;
 
 use crate::sabotage::Sabotage;

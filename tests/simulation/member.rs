@@ -38,7 +38,7 @@ impl Member {
             poll: Poll::new(env),
             offsets: Offsets::new(env),
             leader: Leader::default(),
-            arbiters: (0..env.plan.arbiters).map(|it| Arbiter::new(it, env)).collect(),
+            arbiters: (0..env.plan.arbiters).map(|it| Arbiter::new(it, &bus, env)).collect(),
             bus,
             stuck: None,
         }

@@ -11,6 +11,7 @@ use keyway_actors::core::lanes::Batch;
 use keyway_actors::core::retry::{Action, RetryPolicy};
 
 use crate::random::Random;
+use crate::way::Ways;
 
 /// Times in the simulation are microseconds since its start.
 pub type Micros = u64;
@@ -116,6 +117,7 @@ pub struct Plan {
     pub metadata_limit: usize,
     pub hold: bool,
     pub policy: RetryPolicy,
+    pub ways: Ways,
     pub commit_interval: Micros,
     pub revoke_deadline: Micros,
     pub drain_deadline: Micros,
@@ -185,6 +187,7 @@ impl Plan {
             metadata_limit,
             hold,
             policy: policy(random),
+            ways: Ways::of(seed),
             commit_interval: random.pick(&[50, 200, 1_000, 3_000]) * MILLIS,
             revoke_deadline: random.pick(&[200, 1_000, 5_000]) * MILLIS,
             drain_deadline: random.pick(&[200, 1_000, 5_000]) * MILLIS,
@@ -231,6 +234,7 @@ impl Plan {
         self.temper =
             Temper { fails: 0, rejects: 0, hangs: 0, breaks: 0, asks: 0, latency: 10 * MILLIS };
         self.backlog = 0;
+        self.ways = Ways { destinations: self.ways.destinations, ..Ways::PLAIN };
         let unsettled = self.intake.span.map_or(u64::MAX, |it| it.unsettled);
         let share = self.intake.records / (4 * self.partitions as u64);
         self.poison = random.between(0, unsettled.min(share) / 2);
@@ -255,7 +259,13 @@ impl Plan {
         // One record at a time goes through a commit's worth of bookkeeping where nothing fits
         // into the metadata.
         let one_by_one = self.records * 400 * MILLIS;
-        60 * SECOND + 2 * waits + 2 * self.session_timeout + 2 * self.request_timeout + one_by_one
+        let paced = self.ways.patience(self.records);
+        60 * SECOND
+            + paced
+            + 2 * waits
+            + 2 * self.session_timeout
+            + 2 * self.request_timeout
+            + one_by_one
     }
 }
 

@@ -64,10 +64,14 @@ pub enum Sabotage {
     RetryHoldsSender,
     /// A partition may take all of the buffer.
     NoShares,
+    /// A record is settled when the first of its requests is delivered.
+    FirstRequestSettles,
+    /// Each arbiter has the whole rate of a destination for itself.
+    RatesApart,
 }
 
 impl Sabotage {
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::CommitHighest,
         Self::ForgetEpoch,
         Self::FreeLaneEarly,
@@ -97,5 +101,7 @@ impl Sabotage {
         Self::RewindSkips,
         Self::RetryHoldsSender,
         Self::NoShares,
+        Self::FirstRequestSettles,
+        Self::RatesApart,
     ];
 }

@@ -211,6 +211,7 @@ impl Stay {
             epoch: self.epoch,
             bytes: produced.bytes,
             poisoned: produced.poisoned,
+            done: 0,
             tries: 0,
             last: Last::Nothing,
             settled_early: false,

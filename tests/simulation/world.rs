@@ -63,6 +63,7 @@ pub fn run(seed: u64, sabotage: Option<Sabotage>, trace: Trace) -> Outcome {
     let mut env = world.env;
     env.counts.schedules += 1;
     env.counts.calm_schedules += u64::from(env.plan.calm);
+    env.counts.routed += u64::from(env.plan.ways.are_routed());
     env.counts.excused += env.check.excused;
     env.counts.sent_again += env.check.sent_again;
     env.counts.eager_rounds += env.group.rounds;

@@ -2,32 +2,40 @@
 //!
 //! The router and the senders of a thread share it, so every call is short and gives its decisions
 //! away as values. It promises that of a lane at most one delivery is under way, that an item goes
-//! in front of all later ones of its lane until its outcome is final, that the ready lane that is
-//! oldest is served first, and that each item it took leaves once: settled or returned. It knows
+//! in front of all later ones of its lane until its outcome is final, that lanes are served in turn, and that each item it took leaves once: settled or returned. It knows
 //! neither senders nor offsets: what an epoch's items mean to a ledger is the ledger's.
 
 use std::collections::BTreeMap;
 
+use super::destinations::{DestinationView, Destinations, Report, Terms};
 use super::lanes::{Batch, Counts, Delivery, Entry, Item, LaneView, Lanes, LetterTrouble};
 use super::lanes::{PutBack, Trouble};
 use super::outcome::{Failure, Settled};
 use super::retry::RetryPolicy;
 use super::{Epoch, LaneId, Moment};
 
+mod dispatch;
 mod effect;
 mod given_up;
 mod judge;
+mod report;
 #[cfg(test)]
 mod tests;
 
+pub use dispatch::Step;
 use effect::Answers;
 pub use effect::{Effect, Letter, Outcomes, Parking};
 use given_up::GivenUp;
 
-/// Lanes, a policy, and what is under way.
+/// Lanes, destinations, a policy, and what is under way.
 #[derive(Debug)]
 pub struct Desk<T> {
     lanes: Lanes<T>,
+    destinations: Destinations,
+    /// Whose turn it is: of the lanes that wait for a destination, or of those that are ready.
+    turn_of_queued: bool,
+    /// A dispatch looked at many items and had to stop.
+    unfinished: bool,
     policy: RetryPolicy,
     batch: Batch,
     limit: usize,
@@ -40,8 +48,16 @@ pub struct Desk<T> {
 impl<T: Item> Desk<T> {
     /// A desk that has at most `limit` deliveries under way.
     pub fn new(policy: RetryPolicy, limit: usize, batch: Batch) -> Self {
+        Self::with_terms(policy, Terms::default(), limit, batch)
+    }
+
+    /// The same, where these terms hold for each destination.
+    pub fn with_terms(policy: RetryPolicy, terms: Terms, limit: usize, batch: Batch) -> Self {
         Self {
             lanes: Lanes::default(),
+            destinations: Destinations::new(terms),
+            turn_of_queued: false,
+            unfinished: false,
             policy,
             batch,
             limit,
@@ -63,16 +79,6 @@ impl<T: Item> Desk<T> {
         Ok(())
     }
 
-    /// The next delivery for a sender: of the lanes that have been ready longest. None if no lane is
-    /// ready or the limit is reached.
-    pub fn dispatch(&mut self) -> Option<Delivery<T>> {
-        if self.sending >= self.limit || self.lanes.ready() == 0 {
-            return None;
-        }
-        self.sending += 1;
-        self.lanes.take(self.batch)
-    }
-
     /// Takes a delivery back with what became of it.
     ///
     /// Its lanes are ready again, or wait, or are forgotten. All waits of a delivery are drawn from
@@ -85,7 +91,10 @@ impl<T: Item> Desk<T> {
         random: u64,
         effects: &mut impl FnMut(Effect<'_, T>),
     ) {
-        let mut answers = Answers::of(outcomes.into(), delivery.entries().len());
+        let outcomes = outcomes.into();
+        let report = self.report(&outcomes, now.since(delivery.course.began));
+        self.ended(delivery.course, report, now, effects);
+        let mut answers = Answers::of(outcomes, delivery.entries().len());
         self.end(delivery, now, effects, |desk, entry, effects| {
             desk.judge(entry, answers.next(), now, random, effects)
         });
@@ -101,8 +110,11 @@ impl<T: Item> Desk<T> {
         now: Moment,
         effects: &mut impl FnMut(Effect<'_, T>),
     ) {
+        let report = Report::nothing(now.since(delivery.course.began));
+        self.ended(delivery.course, report, now, effects);
         self.end(delivery, now, effects, |desk, mut entry, effects| {
             entry.attempts = entry.attempts.saturating_add(1);
+            entry.item.rest();
             desk.unless_given_up(entry, effects)
         });
     }
@@ -130,7 +142,7 @@ impl<T: Item> Desk<T> {
                 let wait = self.policy.backoff(tried, random);
                 trouble.until = now.after(wait);
                 trouble.letter = Some(LetterTrouble { attempts: tried, failure });
-                let entry = Entry { item, attempts, trouble: Some(trouble) };
+                let entry = Entry { attempts, trouble: Some(trouble), ..Entry::new(item) };
                 if let Some(entry) = self.unless_given_up(entry, effects) {
                     if let Some(failure) = entry.trouble().and_then(Trouble::letter_failure) {
                         let item = &entry.item;
@@ -143,8 +155,11 @@ impl<T: Item> Desk<T> {
         self.open(lane, now, effects);
     }
 
-    /// Makes ready what has waited until `now`, and hands out the dead letters that have.
+    /// Makes ready what has waited until `now`, for itself or for its destination, and hands out the
+    /// dead letters that have.
     pub fn wake(&mut self, now: Moment, effects: &mut impl FnMut(Effect<'_, T>)) {
+        self.unfinished = false;
+        self.destinations.wake(now);
         while let Some(lane) = self.lanes.due(now) {
             self.open(lane, now, effects);
         }
@@ -152,7 +167,10 @@ impl<T: Item> Desk<T> {
 
     /// When to call [`wake`](Self::wake) next; none if nothing waits.
     pub fn next_wake(&self) -> Option<Moment> {
-        self.lanes.next_wake()
+        if self.unfinished {
+            return Some(Moment::default());
+        }
+        [self.lanes.next_wake(), self.destinations.next_wake()].into_iter().flatten().min()
     }
 
     /// Gives up epochs for good: what of them is queued or waits is returned at once, what is under
@@ -171,6 +189,8 @@ impl<T: Item> Desk<T> {
             }
         });
         self.lanes.give_up(gone, |item| effects(Effect::Returned { item }));
+        let lanes = &self.lanes;
+        self.destinations.retain(|lane, to| lanes.is_queued(lane, to));
     }
 
     /// How many records of these epochs are with a sender or become dead letters. For epochs that
@@ -205,14 +225,26 @@ impl<T: Item> Desk<T> {
         self.sending
     }
 
-    /// How many lanes could be dispatched, were there senders: what the intake is gated on.
+    /// How many lanes could be dispatched, were there senders: what the intake is gated on. Lanes
+    /// that wait for their destination count where there is no other: what would be taken in
+    /// meanwhile could not be sent either.
     pub fn ready(&self) -> usize {
-        self.lanes.ready()
+        self.lanes.ready() + self.destinations.waiting_for_the_only()
+    }
+
+    /// The destinations that are known, in no order.
+    pub fn destinations(&self, now: Moment) -> impl Iterator<Item = DestinationView> {
+        self.destinations.views(self.limit.saturating_sub(self.sending), now)
+    }
+
+    /// Forgets destinations that have long been idle; to be called now and then.
+    pub fn sweep(&mut self, now: Moment) {
+        self.destinations.sweep(now);
     }
 
     /// How much there is of everything; costs time for each waiting lane.
     pub fn counts(&self) -> Counts {
-        self.lanes.counts()
+        Counts { blocked: self.destinations.waiting(), ..self.lanes.counts() }
     }
 
     /// One lane; none if nothing of it is here.

@@ -10,7 +10,9 @@ use std::cmp::Reverse;
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
 
+use super::destinations::DestinationId;
 use super::{Epoch, LaneId, Moment};
 
 mod clear;
@@ -21,8 +23,8 @@ mod ready;
 mod tests;
 mod view;
 
+pub(in crate::core) use delivery::{Course, LetterTrouble, Load};
 pub use delivery::{Delivery, Entry, Next, Trouble};
-pub(in crate::core) use delivery::{LetterTrouble, Load};
 use fifo::{Block, Fifo, Place};
 use ready::Ready;
 pub use view::{Counts, LaneView, Standing};
@@ -33,6 +35,12 @@ pub trait Item {
     fn lane(&self) -> LaneId;
     /// The stay of its partition that it was read in, the same whenever it is asked.
     fn epoch(&self) -> Epoch;
+    /// How old it is; zero where that is not known.
+    fn age(&self, _now: Moment) -> Duration {
+        Duration::ZERO
+    }
+    /// It is not sent for a while: what it holds and can make again may go.
+    fn rest(&mut self) {}
 }
 
 /// How much goes into one delivery; a zero counts as one.
@@ -71,6 +79,9 @@ struct Lane {
 enum State {
     /// Among the ready lanes.
     Ready,
+    /// In the queue of a destination that could not take its head when it was asked; `None`: among
+    /// those for whose destination there is no place.
+    Queued(Option<DestinationId>),
     /// Closed: `records` of it are with a sender.
     Sending { epoch: Epoch, records: u32 },
     /// Closed: a dead letter of it is being written.
@@ -149,54 +160,72 @@ impl<T: Item> Lanes<T> {
         self.queued.push_back(&mut lane.fifo, Entry::new(item));
     }
 
-    /// Takes the heads of the ready lanes whose turn it is, up to `batch`, and closes those lanes.
-    pub(super) fn take(&mut self, batch: Batch) -> Option<Delivery<T>> {
-        let id = self.ready.next()?;
-        if batch.records <= 1 {
-            return Some(Delivery { load: Load::One(self.take_head(id)) });
-        }
-        let mut entries = Vec::new();
-        self.take_part(id, batch.records, &mut entries);
-        for _ in 1..batch.lanes {
-            let room = batch.records - entries.len();
-            if room == 0 {
-                break;
-            }
-            let Some(id) = self.ready.next() else {
-                break;
-            };
-            self.take_part(id, room, &mut entries);
-        }
-        Some(Delivery { load: Load::Many(entries) })
+    /// The ready lane whose turn it is. It must be taken from, queued or opened.
+    pub(super) fn next(&mut self) -> Option<LaneId> {
+        self.ready.next()
     }
 
-    /// Takes the head of a ready lane, and what may go with it.
-    fn take_part(&mut self, id: LaneId, room: usize, entries: &mut Vec<Entry<T>>) {
-        let first = entries.len();
-        entries.push(self.take_head(id));
-        let Some(Lane { fifo, state: State::Sending { records, .. } }) = self.all.get_mut(&id)
-        else {
-            unreachable!("its head is being sent")
+    /// The same, without taking it from the others.
+    pub(super) fn peek(&self) -> Option<LaneId> {
+        self.ready.peek()
+    }
+
+    /// The head of a lane that is ready or queued.
+    pub(super) fn head(&mut self, id: LaneId) -> &mut Entry<T> {
+        let lane = self.all.get(&id);
+        let Some(head) = lane.and_then(|lane| self.queued.front_mut(lane.fifo)) else {
+            unreachable!("a lane that is ready or queued has a head")
         };
-        while entries.len() < first + room {
-            match self.queued.front(*fifo) {
-                Some(next) if next.goes_with(&entries[first]) => {}
-                _ => break,
-            }
-            entries.extend(self.queued.pop_front(fifo));
-            *records += 1;
-            self.under_way += 1;
-        }
+        head
     }
 
-    fn take_head(&mut self, id: LaneId) -> Entry<T> {
+    /// Notes that a lane waits in the queue of its destination.
+    pub(super) fn queue(&mut self, id: LaneId, to: Option<DestinationId>) {
+        self.in_place(id).state = State::Queued(to);
+    }
+
+    /// Takes the head of a lane that is ready or queued, which does not close it: it must be opened.
+    pub(super) fn pop(&mut self, id: LaneId) -> Entry<T> {
         let Some(lane) = self.all.get_mut(&id) else { unreachable!("a ready lane exists") };
         let Some(head) = self.queued.pop_front(&mut lane.fifo) else {
-            unreachable!("a ready lane has a head")
+            unreachable!("a lane that is ready or queued has a head")
+        };
+        head
+    }
+
+    /// Takes the head of a lane that is ready or queued to be sent, which closes it.
+    #[inline]
+    pub(super) fn take(&mut self, id: LaneId) -> Entry<T> {
+        let Some(lane) = self.all.get_mut(&id) else { unreachable!("a ready lane exists") };
+        let Some(head) = self.queued.pop_front(&mut lane.fifo) else {
+            unreachable!("a lane that is ready or queued has a head")
         };
         lane.state = State::Sending { epoch: head.item.epoch(), records: 1 };
         self.under_way += 1;
         head
+    }
+
+    /// Takes what comes next in a lane that is being sent, if it may go with `first`.
+    pub(super) fn take_with(
+        &mut self,
+        id: LaneId,
+        first: &Entry<T>,
+        may_go: impl FnOnce(&mut Entry<T>) -> bool,
+    ) -> Option<Entry<T>> {
+        let lane = self.all.get_mut(&id)?;
+        let next = self.queued.front_mut(lane.fifo)?;
+        let State::Sending { records, .. } = &mut lane.state else { return None };
+        if !next.goes_with(first) || !may_go(next) {
+            return None;
+        }
+        *records += 1;
+        self.under_way += 1;
+        self.queued.pop_front(&mut lane.fifo)
+    }
+
+    fn in_place(&mut self, id: LaneId) -> &mut Lane {
+        let Some(lane) = self.all.get_mut(&id) else { unreachable!("a lane with a head exists") };
+        lane
     }
 
     /// Puts an entry back to the front of its lane, behind those put back before it.
@@ -220,7 +249,7 @@ impl<T: Item> Lanes<T> {
                 self.lettering -= 1;
                 self.under_way -= 1;
             }
-            State::Ready | State::Waiting | State::Held => {}
+            State::Ready | State::Queued(_) | State::Waiting | State::Held => {}
         }
         let Some(head) = self.queued.front(lane.fifo) else {
             place.remove();

@@ -8,11 +8,15 @@ use std::fmt;
 use std::time::Duration;
 
 pub mod book;
+pub mod breaker;
 pub mod codec;
+pub mod concurrency;
 pub mod desk;
+pub mod destinations;
 pub mod intake;
 pub mod lanes;
 pub mod ledger;
+pub mod limiter;
 pub mod outcome;
 pub mod retry;
 pub mod standstill;

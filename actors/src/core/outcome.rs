@@ -32,6 +32,14 @@ impl Outcome {
     pub fn rejected(failure: Failure) -> Self {
         Self::Rejected(Box::new(failure))
     }
+
+    /// Why the attempt failed, if it did.
+    pub fn into_failure(self) -> Option<Box<Failure>> {
+        match self {
+            Self::Delivered => None,
+            Self::Retry { failure, .. } | Self::Rejected(failure) => Some(failure),
+        }
+    }
 }
 
 /// Why an attempt failed, for the log, the metrics and the dead letter.
@@ -111,4 +119,6 @@ pub enum Settled {
     DeadLettered,
     /// Given up on by an explicit setting.
     Dropped,
+    /// No request is to be made for it.
+    Filtered,
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use actix::{Addr, Recipient, WeakRecipient};
-use slog::{Logger, debug, warn};
+use slog::{Logger, debug, info, warn};
 
 use super::Parts;
 use crate::core::Moment;
+use crate::core::breaker::Change;
 use crate::core::desk::{Effect, Letter, Parking};
 use crate::core::intake::Rest;
 use crate::core::outcome::{Failure, FailureKind};
@@ -120,9 +121,25 @@ impl Outgoing {
                     reason: failure.to_string(),
                 });
             }
+            Effect::Breaker { destination, change } => self.breaker(destination, change, now),
             Effect::Returned { item } => {
                 self.stats.returned.add(1);
                 drop(item);
+            }
+        }
+    }
+
+    fn breaker(&self, destination: &str, change: Change, now: Moment) {
+        match change {
+            Change::Opened { failures, requests, until } => {
+                self.stats.breakers_opened.add(1);
+                warn!(self.log, "breaker open: nothing is sent to this destination meanwhile";
+                    "destination" => destination, "failed" => failures, "of" => requests,
+                    "open_for" => ?until.since(now));
+            }
+            Change::Closed { open_for } => {
+                info!(self.log, "breaker closed: the destination answers again";
+                    "destination" => destination, "after" => ?open_for);
             }
         }
     }

@@ -5,10 +5,11 @@
 //! The HTTP sink is one of them; [`sink_fn`] makes one of a function.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use slog::Logger;
 
-use crate::core::desk::Outcomes;
+use crate::core::desk::{Outcomes, Step};
 use crate::core::lanes::Delivery;
 use crate::core::outcome::Outcome;
 use crate::record::Record;
@@ -23,6 +24,23 @@ pub trait Sink: 'static {
     /// cancelled (its partition left and the revoke deadline passed, or the pipeline was stopped
     /// at once); the record is then sent again later. A panic in it ends the pipeline.
     fn deliver(&self, delivery: &Delivery<Record>) -> impl Future<Output = Outcomes>;
+
+    /// Whether records go different ways, so that [`step`](Self::step) is to be asked.
+    fn is_routed(&self) -> bool {
+        false
+    }
+
+    /// Says where a record's next request goes: the one of index `request`, at its attempt number
+    /// `attempt` (from 1). Asked on the arbiter when the record is the next of its lane, and again
+    /// after each wait; it must not block.
+    fn step(&self, _record: &mut Record, _request: u16, _attempt: u32) -> Step {
+        Step::Send { to: None, requests: 1 }
+    }
+
+    /// What the destination is called where all records go one way: scheme, host and port.
+    fn destination(&self) -> Arc<str> {
+        "sink".into()
+    }
 
     /// How it came by its connections since it was made, for the metrics; asked about once a
     /// second. None where there is nothing to tell.

@@ -98,7 +98,9 @@ fn record(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(lanes), |bench| {
             let desk = LazyCell::force_mut(&mut desk);
             bench.iter(|| {
-                let Some(delivery) = desk.dispatch() else { unreachable!("a lane is ready") };
+                let Some(delivery) = desk.dispatch(Moment::default()) else {
+                    unreachable!("a lane is ready")
+                };
                 let next = replace(&delivery);
                 conclude(desk, delivery);
                 accept(desk, next);
@@ -122,7 +124,9 @@ fn new_key(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(lanes), |bench| {
             let desk = LazyCell::force_mut(&mut desk);
             bench.iter(|| {
-                let Some(delivery) = desk.dispatch() else { unreachable!("a lane is ready") };
+                let Some(delivery) = desk.dispatch(Moment::default()) else {
+                    unreachable!("a lane is ready")
+                };
                 conclude(desk, delivery);
                 accept(desk, Record::of(keys.next().unwrap_or(0)));
             });
@@ -164,7 +168,7 @@ impl Rounds {
         let mut took = [Duration::ZERO; 3];
         for _ in 0..rounds {
             let began = Instant::now();
-            while let Some(delivery) = desk.dispatch() {
+            while let Some(delivery) = desk.dispatch(Moment::default()) {
                 self.under_way.push(delivery);
             }
             let dispatched = Instant::now();
@@ -213,7 +217,7 @@ fn zipf(criterion: &mut Criterion) {
 /// Delivers all there is, the oldest delivery first.
 fn deliver_all(desk: &mut Desk<Record>, under_way: &mut VecDeque<Delivery<Record>>) {
     loop {
-        while let Some(delivery) = desk.dispatch() {
+        while let Some(delivery) = desk.dispatch(Moment::default()) {
             under_way.push_back(delivery);
         }
         let Some(oldest) = under_way.pop_front() else {

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use keyway_actors::core::Moment;
+use keyway_actors::core::breaker::BreakerState;
+use keyway_actors::core::destinations::Wait;
 use keyway_actors::core::intake::Rest;
 use keyway_actors::sink::ConnectionCounts;
-use keyway_actors::stats::{LATENCY_BUCKETS, PartitionStatus, Totals};
+use keyway_actors::stats::{DestinationStatus, LATENCY_BUCKETS, PartitionStatus, Totals};
 use keyway_actors::{State, Status};
 
 use super::scrape::Scrape;
@@ -26,11 +29,24 @@ fn partition(topic: &str, partition: i32) -> PartitionStatus {
     }
 }
 
+fn destination(name: &str) -> DestinationStatus {
+    let (since, until) = (Moment::default(), Moment(Duration::from_secs(5)));
+    DestinationStatus {
+        name: name.into(),
+        in_flight: 3,
+        limit: Some(8),
+        waiting: 2,
+        wait: Some(Wait::Breaker(until)),
+        breaker: Some(BreakerState::Open { since, until }),
+    }
+}
+
 /// A pipeline of which everything can be told.
 fn busy(name: &str) -> Status {
     let mut status = status(name);
     status.totals.connections = Some(ConnectionCounts { opened: 2, reused: 9 });
     status.partitions = vec![partition("orders", 0), partition("orders", 1)];
+    status.destinations = vec![destination("https://a.example:443"), destination("http://b:80")];
     status
 }
 
@@ -45,6 +61,7 @@ fn every_metric_that_users_rely_on_is_there() {
         "records_received_total",
         "records_delivered_total",
         "records_dead_lettered_total",
+        "records_filtered_total",
         "records_dropped_total",
         "records_returned_total",
         "records_skipped_total",
@@ -63,6 +80,13 @@ fn every_metric_that_users_rely_on_is_there() {
         "commits_total",
         "rebalances_total",
         "partition_held",
+        "destination_in_flight",
+        "destination_limit",
+        "destination_lanes_blocked",
+        "destination_breaker_state",
+        "destination_held",
+        "breakers_opened_total",
+        "lanes_blocked",
         "connections_total",
         "build_info",
         "log_lines_dropped_total",
@@ -79,6 +103,7 @@ fn every_sample_says_its_pipeline_and_nothing_says_a_key_or_a_url() {
         "pipeline",
         "topic",
         "partition",
+        "destination",
         "class",
         "reason",
         "result",
@@ -106,6 +131,7 @@ fn counts_go_to_their_names_labels_and_pipelines() {
         delivered: 10,
         dead_lettered: 4,
         dropped: 3,
+        filtered: 5,
         returned: 2,
         skipped: 99,
         requests: [1, 2, 3, 4, 5, 6],
@@ -124,7 +150,8 @@ fn counts_go_to_their_names_labels_and_pipelines() {
     for (name, labels, value) in [
         ("records_received_total", &[][..], 30.0),
         ("records_skipped_total", &[], 99.0),
-        ("held_records", &[], 11.0),
+        ("records_filtered_total", &[], 5.0),
+        ("held_records", &[], 6.0),
         ("requests_total", &[("class", "2xx")], 1.0),
         ("requests_total", &[("class", "error")], 6.0),
         ("retries_total", &[("reason", "status_408")], 1.0),
@@ -144,11 +171,17 @@ fn counts_go_to_their_names_labels_and_pipelines() {
         ("uncovered_offsets", &[("partition", "0")], 7.0),
         ("partition_held", &[("partition", "0"), ("reason", "offset_span")], 1.0),
         ("partition_held", &[("partition", "0"), ("reason", "buffer")], 0.0),
+        ("destination_in_flight", &[("destination", "http://b:80")], 3.0),
+        ("destination_limit", &[("destination", "http://b:80")], 8.0),
+        ("destination_lanes_blocked", &[("destination", "http://b:80")], 2.0),
+        ("destination_breaker_state", &[("destination", "http://b:80")], 2.0),
+        ("destination_held", &[("destination", "http://b:80"), ("reason", "breaker")], 1.0),
+        ("destination_held", &[("destination", "http://b:80"), ("reason", "rate")], 0.0),
     ] {
         assert!((of(name, labels) - value).abs() < 1e-9, "{name} {labels:?} {}", of(name, labels));
     }
-    let all = ["delivered_total", "dead_lettered_total", "dropped_total", "returned_total"];
-    let gone: f64 = all.iter().map(|name| of(&format!("records_{name}"), &[])).sum();
+    let all = ["delivered", "dead_lettered", "filtered", "dropped", "returned"];
+    let gone: f64 = all.iter().map(|name| of(&format!("records_{name}_total"), &[])).sum();
     assert!((of("records_received_total", &[]) - gone - of("held_records", &[])).abs() < 1e-9);
     assert!((scrape.sum("keyway_log_lines_dropped_total", &[]) - 5.0).abs() < 1e-9);
 }

@@ -229,7 +229,7 @@ fn try_endpoint(pipeline: &PipelineSettings) -> Finding {
         Ok(sink) => sink,
         Err(error) => return Finding::failed(format!("endpoint: {error}")),
     };
-    let url = sink.shown_url();
+    let url = sink.shown_url().unwrap_or_default();
     match System::new().block_on(probe(&sink)) {
         Ok(()) => Finding::ok(format!("endpoint {url}: takes connections")),
         Err(error) => {

@@ -74,7 +74,7 @@ fn properties(kafka: &KafkaProperties) -> Vec<(&'static str, String)> {
 /// Without its query, which may hold a secret.
 fn url(pipeline: &PipelineSettings) -> String {
     match wiring::sink(&pipeline.http) {
-        Ok(sink) => sink.shown_url(),
+        Ok(sink) => sink.shown_url().unwrap_or_default(),
         Err(error) => error.to_string(),
     }
 }

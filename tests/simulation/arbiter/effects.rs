@@ -1,5 +1,8 @@
 //! What follows from what the desk said becomes of an item.
 
+use std::sync::Arc;
+
+use keyway_actors::core::breaker::Change;
 use keyway_actors::core::desk::{Effect, Letter};
 use keyway_actors::core::outcome::Settled;
 use keyway_actors::core::retry::{Action, RetryPolicy};
@@ -24,6 +27,13 @@ impl Arbiter {
                         bus.release(record.epoch, record.bytes, env);
                     }
                 }
+                Said::Breaker(destination, change) => {
+                    match change {
+                        Change::Opened { .. } => env.counts.breakers_opened += 1,
+                        Change::Closed { .. } => env.counts.breakers_closed += 1,
+                    }
+                    self.destinations.turned(&destination, change);
+                }
                 Said::Stop => {
                     env.counts.stops_by_policy += 1;
                     bus.tell_leader(ToLeader::Stop { deliver: false }, env);
@@ -34,9 +44,17 @@ impl Arbiter {
 
     fn settle(&mut self, record: Record, how: Settled, bus: &mut Bus, env: &mut Env) {
         self.watch.left(&record);
-        if record.last != Last::Delivered && how == Settled::Delivered {
+        let whole = record.done == env.plan.ways.requests(&record);
+        if !(record.last == Last::Delivered && whole) && how == Settled::Delivered {
             self.forget(record, bus, env);
             return;
+        }
+        if how == Settled::Filtered {
+            env.counts.filtered += 1;
+            if !env.plan.ways.is_filtered(&record) {
+                env.check.violated("P1", || format!("filtered without a reason: {record:?}"));
+            }
+            env.check.finished((bus.pid, record.epoch), record.id, how);
         }
         if how == Settled::Dropped {
             env.counts.dropped += 1;
@@ -69,7 +87,7 @@ impl Arbiter {
         let now = env.now;
         let due: Vec<_> = self.requeue.extract_if(.., |(due, _)| *due <= now).collect();
         for (_, record) in due {
-            self.accept(Record { tries: 0, ..record }, bus, env);
+            self.accept(Record { tries: 0, done: 0, ..record }, bus, env);
             self.hand_out(bus, env);
         }
     }
@@ -109,6 +127,9 @@ pub(super) fn note(said: &mut Vec<Said>, effect: Effect<'_, Record>) {
         Effect::DeadLetter(letter) => said.push(Said::Letter(letter)),
         Effect::Returned { item } => said.push(Said::Returned(item)),
         Effect::Stop { .. } => said.push(Said::Stop),
+        Effect::Breaker { destination, change } => {
+            said.push(Said::Breaker(Arc::clone(destination), change));
+        }
         Effect::Retry { .. } | Effect::LetterWaits { .. } => {}
     }
 }

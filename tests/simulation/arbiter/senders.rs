@@ -50,8 +50,13 @@ impl Arbiter {
         }
         let mut lane = None;
         for entry in delivery.entries_mut() {
-            let attempts = entry.attempts();
+            let (attempts, request) = (entry.attempts(), entry.request());
             let item = entry.item_mut();
+            if request != item.done {
+                let item = item.clone();
+                env.check.violated("P2", || format!("request {request} is sent of {item:?}"));
+            }
+            env.counts.further_requests += u64::from(request > 0);
             if attempts != item.tries {
                 let item = item.clone();
                 env.check.violated("P2", || format!("attempts are {attempts}, not {item:?}"));
@@ -98,6 +103,7 @@ impl Arbiter {
         env: &mut Env,
     ) {
         let Some(mut delivery) = self.take(sender, serial) else { return };
+        self.destinations.ended(&delivery, &env.plan.ways, self.began[sender]);
         let mut outcomes = outcomes;
         note_outcomes(&mut delivery, &mut outcomes, bus, env);
         self.watch.ended(delivery.entries());
@@ -126,6 +132,7 @@ impl Arbiter {
 
     fn abandon(&mut self, sender: usize, delivery: Delivery<Record>, bus: &mut Bus, env: &mut Env) {
         env.counts.cancelled += 1;
+        self.destinations.ended(&delivery, &env.plan.ways, self.began[sender]);
         let said = &mut self.said;
         self.desk.abandon(delivery, env.moment(), &mut |effect| note(said, effect));
         self.after_delivery(sender, bus, env);
@@ -155,7 +162,7 @@ impl Arbiter {
             self.flush(bus, env);
         }
         self.finish_releases(bus, env);
-        match self.dispatch(env) {
+        match self.dispatch(sender, bus, env) {
             Some(next) => {
                 let serial = env.serial();
                 self.send(sender, serial, next, bus, env);
@@ -191,10 +198,8 @@ fn note_outcomes(
     env: &mut Env,
 ) {
     let is_cut = env.is(Sabotage::FreeLaneEarly) || env.is(Sabotage::DropRetry);
-    let mut each: Vec<Outcome> = match outcomes {
-        Outcomes::All(outcome) => vec![outcome.clone(); delivery.entries().len()],
-        Outcomes::Each(each) => each.clone(),
-    };
+    let entries = 0..delivery.entries().len();
+    let mut each: Vec<Outcome> = entries.filter_map(|at| outcomes.get(at).cloned()).collect();
     for (entry, outcome) in delivery.entries_mut().iter_mut().zip(&mut each) {
         let item = entry.item_mut();
         item.last = match outcome {
@@ -212,13 +217,17 @@ fn note_outcomes(
             item.last
         );
         if item.last == Last::Delivered {
-            env.counts.delivered += 1;
-            env.check.finished((bus.pid, item.epoch), item.id, Settled::Delivered);
+            item.done += 1;
+            item.tries = 0;
+            if item.done == env.plan.ways.requests(item) {
+                env.counts.delivered += 1;
+                env.check.finished((bus.pid, item.epoch), item.id, Settled::Delivered);
+            }
         } else if is_cut {
             *outcome = Outcome::Delivered;
         }
     }
     if is_cut {
-        *outcomes = Outcomes::Each(each);
+        *outcomes = each.into();
     }
 }

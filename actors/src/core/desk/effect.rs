@@ -1,30 +1,71 @@
 //! What a desk is told of a delivery, and what it says becomes of the items.
 
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::core::breaker::Change;
 use crate::core::lanes::{Entry, Trouble};
 use crate::core::outcome::{Failure, FailureKind, Outcome, Settled};
 
 /// What became of a delivery.
 #[derive(Clone, Debug)]
-pub enum Outcomes {
+pub struct Outcomes {
+    told: Told,
+    /// The receiver takes nothing more for so long.
+    exhausted: Option<Duration>,
+}
+
+#[derive(Clone, Debug)]
+enum Told {
     /// The same for all that it held.
     All(Outcome),
-    /// For each entry its own, in order. An entry without one is tried again; what is beyond the
-    /// last entry is ignored.
+    /// For each entry its own, in order.
     Each(Vec<Outcome>),
 }
 
-impl From<Outcome> for Outcomes {
-    fn from(outcome: Outcome) -> Self {
-        Self::All(outcome)
+impl Outcomes {
+    /// What became of each entry, in order; one outcome where it is the same for all.
+    pub fn iter(&self) -> impl Iterator<Item = &Outcome> {
+        match &self.told {
+            Told::All(outcome) => std::slice::from_ref(outcome),
+            Told::Each(outcomes) => outcomes,
+        }
+        .iter()
+    }
+
+    /// What became of the entry with this index, where it was said.
+    pub fn get(&self, entry: usize) -> Option<&Outcome> {
+        match &self.told {
+            Told::All(outcome) => Some(outcome),
+            Told::Each(outcomes) => outcomes.get(entry),
+        }
+    }
+
+    /// Notes that the receiver said that its quota is used up, and for how long.
+    #[must_use]
+    pub fn exhausted_for(mut self, time: Option<Duration>) -> Self {
+        self.exhausted = time;
+        self
+    }
+
+    pub(super) fn exhausted(&self) -> Option<Duration> {
+        self.exhausted
     }
 }
 
+/// The same for all that the delivery held.
+impl From<Outcome> for Outcomes {
+    fn from(outcome: Outcome) -> Self {
+        Self { told: Told::All(outcome), exhausted: None }
+    }
+}
+
+/// For each entry its own, in order. An entry without one is tried again; what is beyond the last
+/// entry is ignored.
 impl From<Vec<Outcome>> for Outcomes {
     fn from(outcomes: Vec<Outcome>) -> Self {
-        Self::Each(outcomes)
+        Self { told: Told::Each(outcomes), exhausted: None }
     }
 }
 
@@ -36,9 +77,9 @@ pub(super) enum Answers {
 
 impl Answers {
     pub(super) fn of(outcomes: Outcomes, entries: usize) -> Self {
-        match outcomes {
-            Outcomes::All(outcome) => Self::All { outcome, left: entries },
-            Outcomes::Each(outcomes) => Self::Each(outcomes.into_iter()),
+        match outcomes.told {
+            Told::All(outcome) => Self::All { outcome, left: entries },
+            Told::Each(outcomes) => Self::Each(outcomes.into_iter()),
         }
     }
 
@@ -114,6 +155,13 @@ pub enum Effect<'a, T> {
     Returned {
         /// The item.
         item: T,
+    },
+    /// The breaker of a destination opened or closed.
+    Breaker {
+        /// The destination's name.
+        destination: &'a Arc<str>,
+        /// What happened.
+        change: Change,
     },
 }
 

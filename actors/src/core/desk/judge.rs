@@ -59,13 +59,41 @@ impl<T: Item> Desk<T> {
         random: u64,
         effects: &mut impl FnMut(Effect<'_, T>),
     ) -> Option<Entry<T>> {
+        if outcome == Outcome::Delivered {
+            return self.delivered(entry, effects);
+        }
         let attempts = entry.attempts.saturating_add(1);
-        let verdict = self.policy.decide(attempts, &outcome, random);
-        let failure = match outcome {
-            Outcome::Delivered => return self.settle(entry, Settled::Delivered, None, effects),
-            Outcome::Retry { failure, .. } | Outcome::Rejected(failure) => failure,
+        let verdict = self.policy.decide(attempts, entry.item.age(now), &outcome, random);
+        let Some(failure) = outcome.into_failure() else {
+            unreachable!("what is not delivered has failed")
         };
-        let entry = Entry { attempts, ..entry };
+        self.apply(verdict, Entry { attempts, ..entry }, failure, now, effects)
+    }
+
+    /// A request was delivered: the item is settled, or its next request is to be made.
+    #[inline]
+    fn delivered(
+        &mut self,
+        entry: Entry<T>,
+        effects: &mut impl FnMut(Effect<'_, T>),
+    ) -> Option<Entry<T>> {
+        let done = entry.done + 1;
+        if done < entry.requests {
+            let next = Entry { done, attempts: 0, trouble: None, ..entry };
+            return self.unless_given_up(next, effects);
+        }
+        self.settle(entry, Settled::Delivered, None, effects)
+    }
+
+    /// Does to an entry what was decided of its failure; says what goes back to its lane.
+    pub(super) fn apply(
+        &mut self,
+        verdict: Verdict,
+        entry: Entry<T>,
+        failure: Box<Failure>,
+        now: Moment,
+        effects: &mut impl FnMut(Effect<'_, T>),
+    ) -> Option<Entry<T>> {
         match verdict {
             Verdict::Settle => self.settle(entry, Settled::Delivered, None, effects),
             Verdict::Drop => self.settle(entry, Settled::Dropped, Some(failure), effects),
@@ -76,7 +104,7 @@ impl<T: Item> Desk<T> {
             }
             Verdict::Stop => {
                 let entry = self.unless_given_up(entry, effects)?;
-                let item = &entry.item;
+                let (item, attempts) = (&entry.item, entry.attempts);
                 effects(Effect::Stop { item, attempts, failure: &failure });
                 Some(failed(entry, failure, Next::Hold, now, now))
             }
@@ -154,13 +182,14 @@ fn put_off<T: Item>(
 }
 
 /// Notes in an entry what went wrong and what follows; since when is kept from its first failure.
-fn failed<T>(
-    entry: Entry<T>,
+fn failed<T: Item>(
+    mut entry: Entry<T>,
     failure: Box<Failure>,
     next: Next,
     now: Moment,
     until: Moment,
 ) -> Entry<T> {
+    entry.item.rest();
     let since = entry.trouble.as_ref().map_or(now, |trouble| trouble.since);
     let trouble = Trouble { since, until, next, failure, letter: None };
     Entry { trouble: Some(Box::new(trouble)), ..entry }

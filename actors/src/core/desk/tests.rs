@@ -7,8 +7,10 @@ use crate::core::lanes::Next;
 use crate::core::outcome::{FailureKind, Outcome};
 use crate::core::retry::Verdict;
 
+mod batches;
 mod history;
 mod model;
+mod routes;
 mod stories;
 
 /// An item that is told from all others by its number. The model copies it, the desk moves it.
@@ -45,6 +47,7 @@ fn how(how: Settled) -> u8 {
         Settled::Delivered => 0,
         Settled::DeadLettered => 1,
         Settled::Dropped => 2,
+        Settled::Filtered => 3,
     }
 }
 
@@ -86,6 +89,7 @@ fn tell<'a>(
             }
             Effect::Stop { item, attempts, .. } => Told::Stop(item.number, attempts),
             Effect::Returned { item } => Told::Returned(item.number),
+            Effect::Breaker { change, .. } => panic!("no breaker here: {change:?}"),
         });
     }
 }

@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 
 use super::fifo::Block;
-use super::{Entry, Item, Lanes, State};
+use super::{Entry, Item, Lane, Lanes, State};
+use crate::core::destinations::DestinationId;
 use crate::core::{Epoch, LaneId};
 
 /// Capacity below which memory is not given back.
@@ -12,8 +13,9 @@ const KEPT: usize = 1024;
 impl<T: Item> Lanes<T> {
     /// Takes out everything queued whose epoch is `gone`, from all lanes, in order within a lane.
     ///
-    /// Visits every lane and every queued item. A lane that waited for an item that went is ready:
-    /// all items of a lane that were ever attempted are of one epoch and went together.
+    /// Visits every lane and every queued item. A lane that waited for an item that went, or for the
+    /// destination of it, is ready: all items of a lane that were ever attempted are of one epoch
+    /// and went together. The destinations' queues are to be told.
     pub(in crate::core) fn give_up(
         &mut self,
         gone: impl Fn(Epoch) -> bool,
@@ -28,7 +30,8 @@ impl<T: Item> Lanes<T> {
             if open && lane.fifo.is_empty() {
                 return false;
             }
-            if head_went && matches!(lane.state, State::Waiting | State::Held) {
+            let of_head = matches!(lane.state, State::Waiting | State::Held | State::Queued(_));
+            if head_went && of_head {
                 lane.state = State::Ready;
                 ready.push(*id);
             }
@@ -45,6 +48,11 @@ impl<T: Item> Lanes<T> {
             self.ready.goes_on(id);
         }
         self.trim();
+    }
+
+    /// Whether a lane waits for this destination, or for a place for one.
+    pub(in crate::core) fn is_queued(&self, id: LaneId, to: Option<DestinationId>) -> bool {
+        matches!(self.all.get(&id), Some(Lane { state: State::Queued(at), .. }) if *at == to)
     }
 
     /// Gives memory back once most of it stays unused after a burst.

@@ -3,6 +3,8 @@
 use std::slice;
 
 use super::Item;
+use crate::core::breaker::Ticket;
+use crate::core::destinations::DestinationId;
 use crate::core::outcome::Failure;
 use crate::core::{LaneId, Moment};
 
@@ -15,6 +17,15 @@ use crate::core::{LaneId, Moment};
 #[derive(Debug)]
 pub struct Delivery<T> {
     pub(in crate::core) load: Load<T>,
+    pub(in crate::core) course: Course,
+}
+
+/// Where a delivery goes, and since when.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::core) struct Course {
+    pub(in crate::core) to: DestinationId,
+    pub(in crate::core) ticket: Ticket,
+    pub(in crate::core) began: Moment,
 }
 
 /// One entry is by far the commonest load, and allocates nothing.
@@ -47,12 +58,15 @@ impl<T> Delivery<T> {
 pub struct Entry<T> {
     pub(in crate::core) item: T,
     pub(in crate::core) attempts: u32,
+    /// Of the requests that it takes: how many were delivered, and how many there are.
+    pub(in crate::core) done: u16,
+    pub(in crate::core) requests: u16,
     pub(in crate::core) trouble: Option<Box<Trouble>>,
 }
 
 impl<T: Item> Entry<T> {
     pub(in crate::core) fn new(item: T) -> Self {
-        Self { item, attempts: 0, trouble: None }
+        Self { item, attempts: 0, done: 0, requests: 1, trouble: None }
     }
 
     pub(in crate::core) fn lane(&self) -> LaneId {
@@ -81,9 +95,14 @@ impl<T> Entry<T> {
         &mut self.item
     }
 
-    /// How many attempts were made before this one.
+    /// How many attempts were made before this one, at the request that is next.
     pub fn attempts(&self) -> u32 {
         self.attempts
+    }
+
+    /// The index of the request that is next, of those that the item takes: so many were delivered.
+    pub fn request(&self) -> u16 {
+        self.done
     }
 
     /// What went wrong so far, where something did.

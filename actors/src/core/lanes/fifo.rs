@@ -103,6 +103,13 @@ impl<E> Block<E> {
         self.iter(fifo).next()
     }
 
+    pub(super) fn front_mut(&mut self, fifo: Fifo) -> Option<&mut E> {
+        match self.slots.get_mut(fifo.head as usize)? {
+            Slot::Used { entry, .. } => Some(entry),
+            Slot::Free { .. } => unreachable!("a queue links used slots only"),
+        }
+    }
+
     pub(super) fn iter(&self, fifo: Fifo) -> impl Iterator<Item = &E> {
         let mut at = fifo.head;
         std::iter::from_fn(move || match self.slots.get(at as usize)? {

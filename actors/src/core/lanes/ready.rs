@@ -42,6 +42,16 @@ impl Ready {
         Some(id)
     }
 
+    /// The same, which stays.
+    pub(super) fn peek(&self) -> Option<LaneId> {
+        let (first, second) = if self.turn_of_goes_on {
+            (&self.goes_on, &self.came)
+        } else {
+            (&self.came, &self.goes_on)
+        };
+        first.front().or_else(|| second.front()).copied()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.came.len() + self.goes_on.len()
     }

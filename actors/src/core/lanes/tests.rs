@@ -21,14 +21,11 @@ fn lanes(items: impl IntoIterator<Item = u64>) -> Lanes<Num> {
     lanes
 }
 
-/// The lanes of the next delivery, one number an entry.
-fn take(lanes: &mut Lanes<Num>, batch: Batch) -> Vec<u64> {
-    let delivery = lanes.take(batch);
-    delivery.iter().flat_map(Delivery::entries).map(|entry| entry.item().0).collect()
-}
-
-fn batch(lanes: usize, records: usize) -> Batch {
-    Batch { lanes, records }
+/// Takes the head of the lane whose turn it is; says which.
+fn take(lanes: &mut Lanes<Num>) -> Option<u64> {
+    let id = lanes.next()?;
+    assert_eq!(lanes.take(id).lane(), id);
+    Some(id.0)
 }
 
 #[test]
@@ -36,7 +33,7 @@ fn a_lane_that_goes_on_takes_turns_with_those_that_came() {
     let hot = std::iter::repeat_n(0, 50);
     let mut lanes = lanes(hot.chain(1..=9));
     let mut served = Vec::new();
-    while let Some(lane) = take(&mut lanes, Batch::ONE).first().copied() {
+    while let Some(lane) = take(&mut lanes) {
         served.push(lane);
         assert!(lanes.open(LaneId(lane), NOW).is_none());
     }
@@ -52,7 +49,7 @@ fn a_ready_lane_waits_for_no_more_than_twice_those_before_it() {
     // By lane, the turn it is to get at the latest: two for each lane that was ready before it.
     let mut latest: HashMap<u64, usize> = (0..40).zip((1..).step_by(2)).collect();
     for turn in 0..120 {
-        let [lane] = take(&mut lanes, Batch::ONE)[..] else { panic!("nothing is ready") };
+        let Some(lane) = take(&mut lanes) else { panic!("nothing is ready") };
         assert!(turn <= latest[&lane], "lane {lane}: {turn} > {}", latest[&lane]);
         under_way.push(lane);
         // The newest ends first: when a lane ends must not matter to who is served before it.
@@ -68,38 +65,12 @@ fn a_ready_lane_waits_for_no_more_than_twice_those_before_it() {
 #[test]
 fn a_closed_lane_hands_out_nothing() {
     let mut lanes = lanes([7, 7, 7]);
-    assert_eq!(take(&mut lanes, Batch::ONE), [7]);
+    assert_eq!(take(&mut lanes), Some(7));
     lanes.push(Num(7, 2));
-    assert!(take(&mut lanes, Batch::ONE).is_empty());
+    assert_eq!(take(&mut lanes), None);
     assert_eq!(lanes.ready(), 0);
     let _ = lanes.open(LaneId(7), NOW);
-    assert_eq!(take(&mut lanes, Batch::ONE), [7]);
-}
-
-#[test]
-fn a_batch_fills_from_the_oldest_lanes_within_both_bounds() {
-    let items = [1, 2, 2, 2, 3, 3, 4];
-    assert_eq!(take(&mut lanes(items), batch(9, 9)), [1, 2, 2, 2, 3, 3, 4]);
-    assert_eq!(take(&mut lanes(items), batch(9, 3)), [1, 2, 2]);
-    assert_eq!(take(&mut lanes(items), batch(2, 9)), [1, 2, 2, 2]);
-    assert_eq!(take(&mut lanes(items), batch(1, 9)), [1]);
-    assert_eq!(take(&mut lanes(items), batch(0, 0)), [1]);
-    assert_eq!(lanes(items).counts().under_way, 0);
-    let mut some = lanes(items);
-    let _delivery = some.take(batch(9, 5));
-    assert_eq!((some.counts().under_way, some.counts().queued), (5, 2));
-}
-
-#[test]
-fn a_batch_never_mixes_epochs_within_a_lane() {
-    let mut lanes = Lanes::default();
-    for epoch in [1, 1, 2, 1] {
-        lanes.push(Num(5, epoch));
-    }
-    for records in [2, 1, 1] {
-        assert_eq!(take(&mut lanes, batch(4, 8)).len(), records);
-        let _ = lanes.open(LaneId(5), NOW);
-    }
+    assert_eq!(take(&mut lanes), Some(7));
 }
 
 #[test]
@@ -108,14 +79,14 @@ fn memory_of_a_burst_is_given_back() {
     let mut lanes = lanes((0..MANY).chain(std::iter::repeat_n(MANY, 50_000)));
     let burst = (lanes.all.capacity(), lanes.queued.slots(), lanes.ready.capacity());
     for lane in 0..MANY {
-        assert_eq!(take(&mut lanes, Batch::ONE), [lane]);
+        assert_eq!(take(&mut lanes), Some(lane));
         let _ = lanes.open(LaneId(lane), NOW);
     }
     // What is left is one long queue: only the lanes' own memory is not needed any more.
     assert_eq!(lanes.queued.len(), 50_000);
     assert!(lanes.all.capacity() < burst.0 / 20, "{} of {}", lanes.all.capacity(), burst.0);
     for left in (0..50_000).rev() {
-        assert_eq!(take(&mut lanes, Batch::ONE), [MANY]);
+        assert_eq!(take(&mut lanes), Some(MANY));
         let _ = lanes.open(LaneId(MANY), NOW);
         assert_eq!(lanes.queued.len(), left);
     }

@@ -4,15 +4,20 @@ use std::cmp::Reverse;
 use std::fmt;
 
 use super::{Entry, Item, Lane, Lanes, State, Trouble};
+use crate::core::destinations::DestinationId;
 use crate::core::{Epoch, LaneId};
 
 /// How much there is of everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Lanes that exist: `ready + waiting + held + dead_letters`, and those that are being sent.
+    /// Lanes that exist: `ready + blocked + waiting + held + dead_letters`, and those that are being
+    /// sent.
     pub lanes: usize,
-    /// Lanes that could be dispatched now.
+    /// Lanes that could be dispatched now, as far as is known: nobody has asked yet whether the
+    /// destination of their head takes it.
     pub ready: usize,
+    /// Lanes that wait for the destination of their head.
+    pub blocked: usize,
     /// Lanes whose head waits for its next attempt, parked ones included.
     pub waiting: usize,
     /// Waiting lanes whose head is tried beyond what ordinary retries were to do.
@@ -32,6 +37,8 @@ pub struct Counts {
 pub enum Standing<'a> {
     /// It is next when those before it are served.
     Ready,
+    /// It waits for the destination of its head, or (`None`) until there is a place for one more.
+    Blocked(Option<DestinationId>),
     /// So many records of one epoch are with a sender.
     Sending(Epoch, u32),
     /// A record of this epoch is being written as a dead letter.
@@ -67,6 +74,7 @@ impl<'a, T> LaneView<'a, T> {
     pub fn standing(&self) -> Standing<'a> {
         match self.lane.state {
             State::Ready => Standing::Ready,
+            State::Queued(to) => Standing::Blocked(to),
             State::Sending { epoch, records } => Standing::Sending(epoch, records),
             State::Lettering { epoch } => Standing::Lettering(epoch),
             State::Waiting => Standing::Waiting(self.trouble()),
@@ -93,11 +101,12 @@ impl<T> Lanes<T> {
         self.ready.len()
     }
 
-    /// Counts everything; costs time for each waiting lane.
+    /// Counts everything but what the destinations know; costs time for each waiting lane.
     pub(in crate::core) fn counts(&self) -> Counts {
         Counts {
             lanes: self.all.len(),
             ready: self.ready.len(),
+            blocked: 0,
             waiting: self.waiting.len(),
             parked: self.waiting.iter().filter(|Reverse(wait)| wait.parked).count(),
             held: self.held.len(),
@@ -129,7 +138,7 @@ impl<T: Item> Lanes<T> {
             match lane.state {
                 State::Sending { epoch, records } => each(epoch, records as usize),
                 State::Lettering { epoch } => each(epoch, 1),
-                State::Ready | State::Waiting | State::Held => {}
+                State::Ready | State::Queued(_) | State::Waiting | State::Held => {}
             }
         }
     }

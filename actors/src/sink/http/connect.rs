@@ -11,8 +11,10 @@ use rustls::pki_types::ServerName;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::settings::HttpSettings;
+use super::network::{Network, is_public};
+use super::settings::{HttpSettings, Way};
 use super::stream::Transport;
+use super::target::Target;
 use crate::sink::SinkError;
 
 /// Why there is no connection.
@@ -32,6 +34,14 @@ pub enum ConnectError {
     /// The other side does not speak TLS, or is not trusted.
     #[error("tls: {}", words(.0))]
     Tls(#[source] io::Error),
+    /// The host came from a record and has no address that such a host may have.
+    #[error(
+        "connect: {host} has only addresses that a host from a record may not have; see allowed_networks"
+    )]
+    Private {
+        /// The name.
+        host: Arc<str>,
+    },
     /// It took too long.
     #[error("connect: no connection within {0:?}")]
     Timeout(Duration),
@@ -47,11 +57,16 @@ pub(super) struct Dialer {
     port: u16,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     timeout: Duration,
+    /// Addresses that are not of the public internet are refused, unless they are in these networks.
+    guard: Option<Arc<[Network]>>,
 }
 
 impl Dialer {
-    pub(super) fn new(settings: &HttpSettings) -> Result<Self, SinkError> {
-        let target = &settings.target;
+    pub(super) fn new(
+        settings: &HttpSettings,
+        target: &Target,
+        host_from_record: bool,
+    ) -> Result<Self, SinkError> {
         let tls = if target.secure {
             let name = ServerName::try_from(target.host.to_string())
                 .map_err(|_| SinkError(format!("no certificate can be for {}", target.host)))?;
@@ -64,6 +79,7 @@ impl Dialer {
             port: target.port,
             tls,
             timeout: settings.connect_timeout,
+            guard: host_from_record.then(|| settings.allowed_networks.as_slice().into()),
         })
     }
 
@@ -105,21 +121,31 @@ impl Dialer {
     async fn resolve(&self) -> Result<Vec<SocketAddr>, ConnectError> {
         let failed = |source| ConnectError::Name { host: Arc::clone(&self.host), source };
         let found = tokio::net::lookup_host((&*self.host, self.port)).await.map_err(failed)?;
-        let addresses: Vec<_> = found.collect();
+        let mut addresses: Vec<_> = found.collect();
         if addresses.is_empty() {
             return Err(failed(io::Error::other("it has no address")));
+        }
+        // Looked at here, of the very addresses that are connected to: a name that was looked up
+        // before to be checked may mean another address by now.
+        if let Some(allowed) = &self.guard {
+            let is_allowed = |address| allowed.iter().any(|network| network.contains(address));
+            addresses.retain(|it| is_public(it.ip()) || is_allowed(it.ip()));
+            if addresses.is_empty() {
+                return Err(ConnectError::Private { host: Arc::clone(&self.host) });
+            }
         }
         Ok(addresses)
     }
 }
 
 /// Opens a connection to where the settings point, TLS included, and closes it without sending a
-/// request.
+/// request. Where records go where a route says there is nothing to open before one comes.
 ///
 /// # Errors
 /// Why there is no connection, within `connect_timeout`.
 pub async fn probe(settings: &HttpSettings) -> Result<(), ConnectError> {
-    let dialer = Dialer::new(settings)?;
+    let Way::One(target) = &settings.way else { return Ok(()) };
+    let dialer = Dialer::new(settings, target, false)?;
     match timeout(dialer.timeout, dialer.dial()).await {
         Ok(connected) => connected.map(drop),
         Err(_) => Err(ConnectError::Timeout(dialer.timeout)),

@@ -1,90 +1,137 @@
-//! The HTTP sink: one `POST` a record, and what its answer means.
+//! The HTTP sink: one `POST` a record, or the requests that a route makes of it, and what their
+//! answers mean.
 //!
 //! A 2xx status is a delivery, whatever follows it; 408, 425, 429, 5xx and everything short of an
 //! answer is a retry; any other answer is a rejection. Redirects are not followed. It never tries
 //! again by itself: an attempt is a request, and whether there is another is for the policy.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::Arc;
 
-use actix_service::fn_service;
-use actix_tls::connect::{ConnectError as TcpConnectError, ConnectInfo, Connection};
-use awc::http::Uri;
-use awc::{Client, Connector};
+use awc::SendClientRequest;
 use slog::debug;
 
-use self::connect::Dialer;
-use self::request::Requests;
+use self::place::{Place, Places};
+use self::request::{Requests, unsendable};
 use self::response::{Limits, conclude, failed};
-use self::stream::{HttpStream, Wires};
+use self::settings::Way;
+use self::stream::{Wire, Wires};
 use super::{ConnectionCounts, Sink, SinkContext, SinkError, SinkFactory};
-use crate::core::desk::Outcomes;
-use crate::core::lanes::Delivery;
-use crate::core::outcome::Outcome;
+use crate::core::desk::{Outcomes, Step};
+use crate::core::lanes::{Delivery, Entry};
+use crate::core::outcome::{Failure, FailureKind, Outcome};
+use crate::core::retry::Action;
 use crate::record::Record;
+use crate::route::{Origin, Plan, PlanContext, Refusal, Route, Unmatched};
 
 mod connect;
 mod encode;
 mod interim;
+mod network;
 mod passed;
+mod place;
 mod request;
 mod response;
 mod settings;
 mod stream;
+mod target;
 #[cfg(test)]
 mod tests;
 mod tls;
 
 pub use connect::{ConnectError, probe};
-pub use settings::{HttpSettings, HttpSettingsError};
+pub use network::{Network, NetworkError};
+pub use settings::{ConnectionPolicy, HttpSettings, HttpSettingsError, Reuse};
+pub(crate) use target::Target;
 
-/// How long an idle connection is kept. Node, uvicorn, Apache and actix-web close theirs after 5 s;
-/// a request that crosses with the closing is lost and counts as an attempt, so this stays below.
-const KEEP_ALIVE: Duration = Duration::from_secs(4);
-
-/// How long a connection is used at all: so often the name is looked up again, and a load balancer
-/// that spreads connections gets to spread them anew.
-const LIFETIME: Duration = Duration::from_mins(5);
-
-/// Sends records to one URL, from one arbiter.
+/// Sends records over HTTP, from one arbiter.
 pub struct HttpSink {
+    course: Course,
     requests: Requests,
     limits: Limits,
     wires: Rc<Wires>,
 }
 
+/// Where records go.
+enum Course {
+    /// All of them to one place.
+    One(Origin, Place),
+    /// Each where its route says.
+    Routed(Arc<dyn Route>, Box<Places>),
+}
+
 impl HttpSink {
-    /// Makes one attempt; `attempt` counts from 1.
+    /// Makes one attempt at a record's first request; `attempt` counts from 1.
     ///
     /// Dropped before its end, it closes the connection that it used.
     pub async fn attempt(&self, record: &Record, attempt: u32) -> Outcome {
-        let request = match self.requests.make(record, attempt) {
-            Ok(request) => request,
-            Err(failure) => return Outcome::rejected(failure),
-        };
-        let answer = request.await;
-        let wire = self.wires.last_read();
-        match answer {
-            Ok(response) => {
-                let concluded = conclude(response).await;
-                if let Some(wire) = wire.filter(|it| concluded.retire || it.was_cut_short()) {
-                    wire.retire();
+        self.attempt_at(record, 0, attempt).await
+    }
+
+    /// The same for the request of this index.
+    async fn attempt_at(&self, record: &Record, request: u16, attempt: u32) -> Outcome {
+        let mut fresh = false;
+        loop {
+            let made = match self.request(record, request, attempt) {
+                Ok(made) => made,
+                Err(failure) => return Outcome::rejected(failure),
+            };
+            let answer = made.await;
+            let wire = self.wires.last_read();
+            match answer {
+                Ok(response) => {
+                    let concluded = conclude(response).await;
+                    let retire = |wire: &Rc<Wire>| {
+                        concluded.retire || wire.was_cut_short() || wire.is_used_up()
+                    };
+                    if let Some(wire) = wire.filter(retire) {
+                        wire.retire();
+                    }
+                    return concluded.outcome;
                 }
-                concluded.outcome
+                // The server closed a connection that had been idle while the request was on its
+                // way to it, as servers do, and is no worse for it. Once only: one that breaks its
+                // connections at every such record is to be asked by the policy's schedule.
+                Err(error) if !fresh && wire.as_ref().is_some_and(|it| it.closed_idle(&error)) => {
+                    fresh = true;
+                }
+                Err(error) => {
+                    return failed(error, wire.and_then(|it| it.status()), self.limits);
+                }
             }
-            Err(error) => failed(error, wire.and_then(|it| it.status()), self.limits),
+        }
+    }
+
+    fn request(
+        &self,
+        record: &Record,
+        request: u16,
+        attempt: u32,
+    ) -> Result<SendClientRequest, Failure> {
+        match &self.course {
+            Course::One(_, place) => self.requests.plain(place, record, attempt),
+            Course::Routed(_, places) => {
+                let of = record.plan().map_or(&[][..], Plan::requests);
+                let planned = of.get(usize::from(request)).ok_or_else(no_plan)?;
+                let place = places.of(planned).map_err(unsendable)?;
+                let index = (of.len() > 1).then_some(request);
+                self.requests.planned(&place, planned, record, index, attempt)
+            }
         }
     }
 }
 
 impl Sink for HttpSink {
     async fn deliver(&self, delivery: &Delivery<Record>) -> Outcomes {
+        let attempt = |entry: &Entry<Record>| (entry.request(), entry.attempts().saturating_add(1));
         if let [entry] = delivery.entries() {
-            return self.attempt(entry.item(), entry.attempts() + 1).await.into();
+            let (request, attempt) = attempt(entry);
+            return self.attempt_at(entry.item(), request, attempt).await.into();
         }
         let mut outcomes = Vec::with_capacity(delivery.entries().len());
         for entry in delivery.entries() {
-            outcomes.push(self.attempt(entry.item(), entry.attempts() + 1).await);
+            let (request, attempt) = attempt(entry);
+            outcomes.push(self.attempt_at(entry.item(), request, attempt).await);
             // What follows may be of the same lane, and must not overtake.
             if outcomes.last() != Some(&Outcome::Delivered) {
                 break;
@@ -93,53 +140,92 @@ impl Sink for HttpSink {
         outcomes.into()
     }
 
+    fn is_routed(&self) -> bool {
+        matches!(self.course, Course::Routed(..))
+    }
+
+    fn step(&self, record: &mut Record, request: u16, attempt: u32) -> Step {
+        let Course::Routed(route, _) = &self.course else {
+            return Step::Send { to: None, requests: 1 };
+        };
+        if record.plan().is_none() {
+            let context = PlanContext::new(attempt, self.requests.group());
+            match route.plan(record, &context) {
+                Ok(plan) => record.keep_plan(plan),
+                Err(refusal) => return refused(refusal),
+            }
+        }
+        let of = record.plan().map_or(&[][..], Plan::requests);
+        match of.get(usize::from(request)) {
+            Some(next) => Step::Send {
+                to: Some(Arc::clone(next.origin().shared())),
+                requests: u16::try_from(of.len()).unwrap_or(u16::MAX),
+            },
+            None if request == 0 => Step::Filter,
+            None => refused(no_plan().into()),
+        }
+    }
+
+    fn destination(&self) -> Arc<str> {
+        match &self.course {
+            Course::One(origin, _) => Arc::clone(origin.shared()),
+            Course::Routed(..) => "unknown".into(),
+        }
+    }
+
     fn connections(&self) -> Option<ConnectionCounts> {
+        if let Course::Routed(_, places) = &self.course {
+            places.sweep();
+        }
         Some(self.wires.counts())
     }
+}
+
+/// What a route's refusal means.
+fn refused(refusal: Refusal) -> Step {
+    let (failure, action) = match refusal {
+        Refusal::Rejected(failure) => (failure, None),
+        Refusal::Unmatched(unmatched) => (
+            unmatched.failure(),
+            match unmatched {
+                Unmatched::Filter => return Step::Filter,
+                Unmatched::DeadLetter => Some(Action::DeadLetter),
+                Unmatched::Stop => Some(Action::Stop),
+            },
+        ),
+    };
+    Step::Refuse { failure: Box::new(failure), action }
+}
+
+fn no_plan() -> Failure {
+    let what = "its route gave fewer requests than when it was first asked of this record";
+    Failure::new(FailureKind::Unsendable, what)
 }
 
 impl SinkFactory for HttpSettings {
     type Sink = HttpSink;
 
     fn build(&self, context: &SinkContext) -> Result<HttpSink, SinkError> {
-        let wires = Rc::new(Wires::default());
-        let client = client(self, context.senders.max(1), &wires)?;
-        let requests = Requests::new(client, self, &context.group_id)
-            .ok_or_else(|| SinkError(format!("{} cannot be requested", self.shown_url())))?;
+        let (wires, senders) = (Rc::new(Wires::default()), context.senders.max(1));
+        let course = match &self.way {
+            Way::One(target) => {
+                let place = Place::new(self, target, false, senders, &wires)?;
+                Course::One(Origin::of(target), place)
+            }
+            Way::Routed(route) => {
+                Course::Routed(Arc::clone(route), Box::new(Places::new(self, senders, &wires)))
+            }
+        };
+        let requests = Requests::new(self, &context.group_id).ok_or_else(|| {
+            SinkError(format!("{} cannot be requested", self.shown_url().unwrap_or_default()))
+        })?;
         debug!(context.log, "http sink made";
-            "url" => self.shown_url(), "connections" => context.senders.max(1));
+            "url" => self.shown_url(), "connections" => senders);
         let limits = Limits { answer: self.timeout, connect: self.connect_timeout };
-        Ok(HttpSink { requests, limits, wires })
+        Ok(HttpSink { course, requests, limits, wires })
     }
 
     fn describe(&self) -> Option<String> {
-        Some(self.shown_url())
+        self.shown_url()
     }
-}
-
-/// The client of an arbiter, which has room for a connection a sender: with less, a request would
-/// wait for another's connection, and that counts against its timeout.
-fn client(settings: &HttpSettings, senders: usize, wires: &Rc<Wires>) -> Result<Client, SinkError> {
-    let dialer = Dialer::new(settings)?;
-    let wires = Rc::clone(wires);
-    let connect = fn_service(move |info: ConnectInfo<Uri>| {
-        let (dialer, wires) = (dialer.clone(), Rc::clone(&wires));
-        async move {
-            let failed = |error| TcpConnectError::Io(std::io::Error::other(error));
-            let io = dialer.dial().await.map_err(failed)?;
-            Ok(Connection::new(info.request().clone(), HttpStream::new(io, wires)))
-        }
-    });
-    let connector = Connector::new()
-        .connector(connect)
-        .timeout(settings.connect_timeout)
-        .conn_keep_alive(KEEP_ALIVE)
-        .conn_lifetime(LIFETIME)
-        .limit(senders);
-    Ok(Client::builder()
-        .connector(connector)
-        .timeout(settings.timeout)
-        .disable_redirects()
-        .no_default_headers()
-        .finish())
 }

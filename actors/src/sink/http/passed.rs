@@ -40,6 +40,11 @@ impl<'a> Passed<'a> {
         found
     }
 
+    /// What is sent is not the record's value: its content type is not for that.
+    pub(super) fn forget_content_type(&mut self) {
+        self.content_type = None;
+    }
+
     /// Adds those that are valid.
     pub(super) fn put_into(self, headers: &mut HeaderMap) {
         if let Some(value) = self.content_type.and_then(|it| printable(it, CONTENT_TYPE_LIMIT)) {

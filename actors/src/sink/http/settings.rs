@@ -1,27 +1,78 @@
-//! What the HTTP sink is told: where to send and how long to wait. Checked here, once, so that
-//! nothing behind it parses or defaults.
+//! What the HTTP sink is told: where to send, how long to wait and how to use connections. Checked
+//! here, once, so that nothing behind it parses or defaults.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use awc::http::Uri;
 use awc::http::header::HeaderValue;
-use awc::http::uri::{PathAndQuery, Scheme};
 use rustls::ClientConfig;
 
+use super::network::Network;
+use super::target::Target;
 use super::tls::Tls;
+use crate::route::Route;
 
 /// Where records are sent and how; the factory of the sinks that do it.
 ///
 /// Sinks made of clones share one TLS configuration.
 #[derive(Clone)]
 pub struct HttpSettings {
-    pub(super) target: Target,
+    pub(super) way: Way,
+    pub(super) connections: ConnectionPolicy,
+    /// Private addresses that hosts from records may have all the same.
+    pub(super) allowed_networks: Vec<Network>,
     pub(super) timeout: Duration,
     pub(super) connect_timeout: Duration,
     pub(super) content_type: HeaderValue,
     pub(super) tls: Tls,
+}
+
+/// Where records go.
+#[derive(Clone)]
+pub(super) enum Way {
+    /// All of them here, as they are.
+    One(Target),
+    /// Each where its route says.
+    Routed(Arc<dyn Route>),
+}
+
+/// How connections are used. By default they are kept for five minutes at the most, and idle ones
+/// for four seconds: Node, uvicorn, Apache and actix-web close theirs after five, and a request that
+/// crosses with the closing is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionPolicy {
+    /// Whether a connection carries more than one request.
+    pub reuse: Reuse,
+    /// How long an idle connection is kept.
+    pub idle_timeout: Duration,
+    /// How long a connection is used at all: so often the name is looked up again, and a load
+    /// balancer that spreads connections gets to spread them anew. `None`: without end.
+    pub max_age: Option<Duration>,
+    /// How many requests a connection carries; 0: without end.
+    pub max_requests: u32,
+}
+
+/// Whether a connection carries more than one request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Reuse {
+    /// It does.
+    #[default]
+    KeepAlive,
+    /// Each request has a connection of its own, and says so (`Connection: close`): for balancers
+    /// that spread connections, and receivers that are replaced while they run.
+    PerRequest,
+}
+
+impl Default for ConnectionPolicy {
+    fn default() -> Self {
+        Self {
+            reuse: Reuse::default(),
+            idle_timeout: Duration::from_secs(4),
+            max_age: Some(Duration::from_mins(5)),
+            max_requests: 0,
+        }
+    }
 }
 
 impl HttpSettings {
@@ -30,13 +81,44 @@ impl HttpSettings {
     /// # Errors
     /// What is wrong with the URL; the message does not repeat it, for it may hold secrets.
     pub fn new(url: &str) -> Result<Self, HttpSettingsError> {
-        Ok(Self {
-            target: Target::parse(url)?,
+        Target::parse(url).map(|target| Self::of(Way::One(target)))
+    }
+
+    /// Settings for records that go where a route says, with the defaults for everything else.
+    pub fn routed(route: impl Route) -> Self {
+        Self::of(Way::Routed(Arc::new(route)))
+    }
+
+    fn of(way: Way) -> Self {
+        Self {
+            way,
+            connections: ConnectionPolicy::default(),
+            allowed_networks: Vec::new(),
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
             content_type: HeaderValue::from_static("application/json"),
             tls: Tls::default(),
-        })
+        }
+    }
+
+    /// How connections are used.
+    ///
+    /// # Errors
+    /// An idle timeout or an age of zero.
+    pub fn connections(mut self, policy: ConnectionPolicy) -> Result<Self, HttpSettingsError> {
+        not_zero(policy.idle_timeout)?;
+        not_zero(policy.max_age.unwrap_or(Duration::MAX))?;
+        self.connections = policy;
+        Ok(self)
+    }
+
+    /// Networks whose addresses a host that comes from a record may have although they are private,
+    /// loopback, link-local or otherwise not of the public internet. A host that a route names
+    /// itself may have any address.
+    #[must_use]
+    pub fn allowed_networks(mut self, networks: Vec<Network>) -> Self {
+        self.allowed_networks = networks;
+        self
     }
 
     /// The longest wait from the start of an attempt, connecting included, to the head of the
@@ -81,9 +163,13 @@ impl HttpSettings {
         self
     }
 
-    /// The URL as it may be shown: without its query, which may hold a secret.
-    pub fn shown_url(&self) -> String {
-        self.target.to_string()
+    /// The URL as it may be shown: without its query, which may hold a secret. `None` where records
+    /// go where a route says.
+    pub fn shown_url(&self) -> Option<String> {
+        match &self.way {
+            Way::One(target) => Some(target.to_string()),
+            Way::Routed(_) => None,
+        }
     }
 }
 
@@ -134,123 +220,9 @@ pub enum HttpSettingsError {
     ContentType,
 }
 
-/// A URL, taken apart.
-#[derive(Clone)]
-pub(super) struct Target {
-    /// Whether the scheme is `https`.
-    pub(super) secure: bool,
-    /// Name or address, an IPv6 address without its brackets.
-    pub(super) host: Arc<str>,
-    pub(super) port: u16,
-    /// What the `Host` header says.
-    pub(super) authority: HeaderValue,
-    pub(super) path: PathAndQuery,
-}
-
-impl Target {
-    fn parse(url: &str) -> Result<Self, HttpSettingsError> {
-        if url.contains('#') {
-            return Err(HttpSettingsError::Fragment);
-        }
-        if let Some(bad) = url.chars().find(|char| !char.is_ascii_graphic()) {
-            return Err(HttpSettingsError::Character(bad));
-        }
-        let (scheme, rest) = url.split_once("://").ok_or(HttpSettingsError::NotAbsolute)?;
-        let secure = match scheme.to_ascii_lowercase().as_str() {
-            "http" => false,
-            "https" => true,
-            _ => return Err(HttpSettingsError::Scheme),
-        };
-        // By hand: `Uri` reads a port out of range as none, and would send to port 80.
-        let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        if authority.contains('@') {
-            return Err(HttpSettingsError::Credentials);
-        }
-        let (host, port) = host_and_port(authority, secure)?;
-        let uri: Uri = url.parse().map_err(|_| match first_unusual(rest) {
-            Some(bad) => HttpSettingsError::Character(bad),
-            None => HttpSettingsError::Host,
-        })?;
-        Ok(Self {
-            secure,
-            host: host.trim_matches(['[', ']']).into(),
-            port,
-            authority: host_header(host, port, secure)?,
-            path: uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),
-        })
-    }
-
-    /// The URL for the client. It always says `http`: the connections that it is given below do
-    /// TLS themselves (see `connect`).
-    pub(super) fn client_uri(&self) -> Option<Uri> {
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.to_string()
-        };
-        Uri::builder()
-            .scheme(Scheme::HTTP)
-            .authority(format!("{host}:{}", self.port))
-            .path_and_query(self.path.clone())
-            .build()
-            .ok()
-    }
-}
-
-/// Shows it without its query.
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.secure { "https" } else { "http" };
-        let authority = self.authority.to_str().unwrap_or_default();
-        let query = if self.path.query().is_some() { "?..." } else { "" };
-        write!(f, "{scheme}://{authority}{}{query}", self.path.path())
-    }
-}
-
-fn host_and_port(authority: &str, secure: bool) -> Result<(&str, u16), HttpSettingsError> {
-    let (host, port) = match authority.rsplit_once(':') {
-        // The last colon of a bare "[::1]" is part of the address.
-        Some((_, tail)) if tail.ends_with(']') => (authority, None),
-        Some((host, port)) => (host, Some(port)),
-        None => (authority, None),
-    };
-    let usable = if let Some(address) = host.strip_prefix('[') {
-        address.strip_suffix(']').is_some_and(|it| it.parse::<std::net::Ipv6Addr>().is_ok())
-    } else {
-        !host.is_empty() && !host.contains([':', '[', ']', '%'])
-    };
-    if !usable {
-        return Err(HttpSettingsError::Host);
-    }
-    let port = match port {
-        None => Some(if secure { 443 } else { 80 }),
-        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => port.parse().ok(),
-        Some(_) => None,
-    };
-    port.filter(|port| *port != 0).map(|port| (host, port)).ok_or(HttpSettingsError::Port)
-}
-
-fn host_header(host: &str, port: u16, secure: bool) -> Result<HeaderValue, HttpSettingsError> {
-    let usual = if secure { 443 } else { 80 };
-    let value = if port == usual { host.to_owned() } else { format!("{host}:{port}") };
-    HeaderValue::try_from(value).map_err(|_| HttpSettingsError::Host)
-}
-
-/// The first character that has no place in a URL as it is.
-fn first_unusual(rest: &str) -> Option<char> {
-    rest.chars().find(|char| matches!(char, '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn target(url: &str) -> Target {
-        match HttpSettings::new(url) {
-            Ok(settings) => settings.target,
-            Err(error) => panic!("{url}: {error}"),
-        }
-    }
 
     fn refused(url: &str) -> HttpSettingsError {
         match HttpSettings::new(url) {
@@ -260,80 +232,9 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_taken_apart() {
-        let it = target("https://hooks.example/a/b?c=d");
-        assert!(it.secure);
-        assert_eq!((&*it.host, it.port), ("hooks.example", 443));
-        assert_eq!(it.authority, "hooks.example");
-        assert_eq!(it.path.as_str(), "/a/b?c=d");
-        assert_eq!(it.client_uri().unwrap(), "http://hooks.example:443/a/b?c=d");
-    }
-
-    #[test]
-    fn the_host_header_has_the_port_unless_it_is_the_schemes_own() {
-        assert_eq!(target("http://h").authority, "h");
-        assert_eq!(target("http://h:80/").authority, "h");
-        assert_eq!(target("http://h:443/").authority, "h:443");
-        assert_eq!(target("https://h:80/").authority, "h:80");
-        assert_eq!(target("https://h:443/").authority, "h");
-        assert_eq!(target("HTTP://h:8080").authority, "h:8080");
-    }
-
-    #[test]
-    fn an_address_can_be_the_host() {
-        let it = target("http://[::1]:8080/x");
-        assert_eq!((&*it.host, it.port), ("::1", 8080));
-        assert_eq!(it.authority, "[::1]:8080");
-        assert_eq!(it.client_uri().unwrap(), "http://[::1]:8080/x");
-        assert_eq!(target("http://[::1]").port, 80);
-        assert_eq!(&*target("http://127.0.0.1:1").host, "127.0.0.1");
-    }
-
-    #[test]
-    fn no_path_is_the_root_even_before_a_query() {
-        assert_eq!(target("http://h").path.path(), "/");
-        let it = target("http://h?a=b");
-        assert_eq!((it.path.path(), it.path.query()), ("/", Some("a=b")));
-    }
-
-    #[test]
-    fn what_is_not_an_absolute_http_url_is_refused() {
-        use HttpSettingsError as E;
-        for (url, error) in [
-            ("", E::NotAbsolute),
-            ("orders", E::NotAbsolute),
-            ("/orders", E::NotAbsolute),
-            ("localhost:8080/orders", E::NotAbsolute),
-            ("ftp://h/", E::Scheme),
-            ("://h/", E::Scheme),
-            ("http://", E::Host),
-            ("http:///path", E::Host),
-            ("http://:80/", E::Host),
-            ("http://::1/", E::Host),
-            ("http://[::1/", E::Host),
-            ("http://[zz]/", E::Host),
-            ("http://h:/", E::Port),
-            ("http://h:0/", E::Port),
-            ("http://h:65536/", E::Port),
-            ("http://h:+80/", E::Port),
-            ("http://h:http/", E::Port),
-            ("http://me:secret@h/", E::Credentials),
-            ("http://me@h/", E::Credentials),
-            ("http://h/#top", E::Fragment),
-            ("http://h/a b", E::Character(' ')),
-            ("http://h/\u{e9}", E::Character('\u{e9}')),
-            ("http://h\u{e9}/", E::Character('\u{e9}')),
-            ("http://h/\r\nX: y", E::Character('\r')),
-            ("http://h/<b>", E::Character('<')),
-        ] {
-            assert_eq!(refused(url), error, "{url:?}");
-        }
-    }
-
-    #[test]
     fn secrets_of_a_url_are_not_shown() {
         let settings = HttpSettings::new("https://h:8443/hook?token=hush").unwrap();
-        assert_eq!(settings.shown_url(), "https://h:8443/hook?...");
+        assert_eq!(settings.shown_url().as_deref(), Some("https://h:8443/hook?..."));
         assert!(!format!("{settings:?}").contains("hush"));
         assert!(!refused("http://me:hush@h/").to_string().contains("hush"));
     }

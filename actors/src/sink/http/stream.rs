@@ -6,6 +6,7 @@
 //! whole request, whose answer awc would not look at.
 
 use std::cell::Cell;
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
@@ -13,6 +14,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use actix_rt::net::{ActixStream, TcpStream};
+use awc::error::{ConnectError as AwcConnectError, SendRequestError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, Ready};
 use tokio_rustls::client::TlsStream;
 
@@ -49,13 +51,20 @@ impl Wires {
 /// What is known of one connection.
 #[derive(Default)]
 pub(super) struct Wire {
-    used: Cell<bool>,
+    requests: Cell<u32>,
     status: Cell<Option<u16>>,
     cut_short: Cell<bool>,
     retired: Cell<bool>,
+    /// The latest request is the last that it carries.
+    last: Cell<bool>,
 }
 
 impl Wire {
+    /// Whether it had carried another request before the latest.
+    pub(super) fn is_reused(&self) -> bool {
+        self.requests.get() > 1
+    }
+
     /// The status that the latest response began with, even if the rest of its head was no HTTP.
     pub(super) fn status(&self) -> Option<u16> {
         self.status.get()
@@ -64,6 +73,17 @@ impl Wire {
     /// Whether the server stopped reading before the request was written.
     pub(super) fn was_cut_short(&self) -> bool {
         self.cut_short.get()
+    }
+
+    /// Whether the error of the latest request means that the server closed the connection between
+    /// two requests: it had carried one before, and not a byte of an answer came.
+    pub(super) fn closed_idle(&self, error: &SendRequestError) -> bool {
+        self.is_reused() && self.status().is_none() && is_disconnect(error)
+    }
+
+    /// Whether the latest request is the last that it is to carry.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.last.get()
     }
 
     /// Makes the connection look closed to the client's pool, which then drops it.
@@ -78,19 +98,24 @@ pub(super) struct HttpStream {
     filter: InterimFilter,
     wire: Rc<Wire>,
     wires: Rc<Wires>,
+    /// The most requests that it carries; 0: without end.
+    most: u32,
 }
 
 impl HttpStream {
-    pub(super) fn new(io: Transport, wires: Rc<Wires>) -> Self {
+    pub(super) fn new(io: Transport, wires: Rc<Wires>, most: u32) -> Self {
         wires.opened.set(wires.opened.get() + 1);
-        Self { io, filter: InterimFilter::default(), wire: Rc::default(), wires }
+        Self { io, filter: InterimFilter::default(), wire: Rc::default(), wires, most }
     }
 
     fn request_begins(&self) {
         self.wire.status.set(None);
-        if self.wire.used.replace(true) {
+        let requests = self.wire.requests.get().saturating_add(1);
+        self.wire.requests.set(requests);
+        if requests > 1 {
             self.wires.reused.set(self.wires.reused.get() + 1);
         }
+        self.wire.last.set(requests == self.most);
     }
 
     /// Lets the request that is being polled find its connection.
@@ -116,7 +141,10 @@ impl AsyncRead for HttpStream {
                 return Poll::Ready(Ok(()));
             }
             let before = buf.filled().len();
-            ready!(this.io.poll_read(cx, buf))?;
+            if let Err(error) = ready!(this.io.poll_read(cx, buf)) {
+                this.note_read();
+                return Poll::Ready(Err(error));
+            }
             let read = &buf.filled()[before..];
             if this.filter.is_open() || (!read.is_empty() && this.filter.admits(read)) {
                 this.note_read();
@@ -175,6 +203,19 @@ impl AsyncWrite for HttpStream {
             Transport::Plain(io) => Pin::new(io).poll_shutdown(cx),
             Transport::Tls(io) => Pin::new(io).poll_shutdown(cx),
         }
+    }
+}
+
+/// Whether a request ended with its connection.
+fn is_disconnect(error: &SendRequestError) -> bool {
+    match error {
+        SendRequestError::Connect(AwcConnectError::Disconnected) | SendRequestError::Send(_) => {
+            true
+        }
+        SendRequestError::Response(error) => {
+            error.source().is_some_and(|it| it.downcast_ref::<io::Error>().is_some_and(is_gone))
+        }
+        _ => false,
     }
 }
 

@@ -196,7 +196,7 @@ impl World {
     }
 
     fn dispatch(&mut self) -> bool {
-        let delivery = self.desk.dispatch();
+        let delivery = self.desk.dispatch(self.now);
         let numbers: Vec<usize> = delivery.iter().flat_map(numbers).collect();
         assert_eq!(numbers, self.model.dispatch());
         self.watcher.sets_out(&numbers);

@@ -162,11 +162,7 @@ impl Model {
         for (id, part) in self.parts(numbers) {
             let mut back = Vec::new();
             for entry in part {
-                let outcome = match outcomes {
-                    Outcomes::All(outcome) => Some(outcome),
-                    Outcomes::Each(outcomes) => outcomes.get(at),
-                };
-                back.extend(self.judge(entry, outcome, now, random));
+                back.extend(self.judge(entry, outcomes.get(at), now, random));
                 at += 1;
             }
             self.close_part(id, back, now);
@@ -201,29 +197,33 @@ impl Model {
         let number = entry.number;
         let was_parked = entry.since.is_some() && entry.next == Next::Park;
         let first = entry.since.unwrap_or(now);
-        (entry.next, entry.until) =
-            match self.policy.decide(entry.attempts, outcome.unwrap_or(&missing), random) {
-                Verdict::Settle => {
-                    self.told.push(Told::Settled(number, 0, false));
-                    return None;
-                }
-                Verdict::Drop => {
-                    self.told.push(Told::Settled(number, 2, true));
-                    return None;
-                }
-                Verdict::DeadLetter => (Next::Letter, now),
-                Verdict::Wait { wait, parked } => {
-                    entry = self.unless_given_up(entry)?;
-                    let parking = u8::from(parked) + u8::from(parked && was_parked);
-                    self.told.push(Told::Retry(number, entry.attempts, wait, parking));
-                    (if parked { Next::Park } else { Next::Send }, now.after(wait))
-                }
-                Verdict::Stop => {
-                    entry = self.unless_given_up(entry)?;
-                    self.told.push(Told::Stop(number, entry.attempts));
-                    (Next::Hold, now)
-                }
-            };
+        (entry.next, entry.until) = match self.policy.decide(
+            entry.attempts,
+            std::time::Duration::ZERO,
+            outcome.unwrap_or(&missing),
+            random,
+        ) {
+            Verdict::Settle => {
+                self.told.push(Told::Settled(number, 0, false));
+                return None;
+            }
+            Verdict::Drop => {
+                self.told.push(Told::Settled(number, 2, true));
+                return None;
+            }
+            Verdict::DeadLetter => (Next::Letter, now),
+            Verdict::Wait { wait, parked } => {
+                entry = self.unless_given_up(entry)?;
+                let parking = u8::from(parked) + u8::from(parked && was_parked);
+                self.told.push(Told::Retry(number, entry.attempts, wait, parking));
+                (if parked { Next::Park } else { Next::Send }, now.after(wait))
+            }
+            Verdict::Stop => {
+                entry = self.unless_given_up(entry)?;
+                self.told.push(Told::Stop(number, entry.attempts));
+                (Next::Hold, now)
+            }
+        };
         entry.since = Some(first);
         entry.letters = 0;
         Some(entry)

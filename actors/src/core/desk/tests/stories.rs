@@ -28,13 +28,15 @@ impl Story {
 
     /// The next delivery, which is to hold just this number.
     fn send(&mut self, number: usize) -> Delivery<Rec> {
-        let Some(delivery) = self.desk.dispatch() else { panic!("{number} is not dispatched") };
+        let Some(delivery) = self.desk.dispatch(self.now) else {
+            panic!("{number} is not dispatched")
+        };
         assert_eq!(numbers(&delivery), [number]);
         delivery
     }
 
     fn rests(&mut self) {
-        assert!(self.desk.dispatch().is_none());
+        assert!(self.desk.dispatch(self.now).is_none());
     }
 
     fn ends(&mut self, delivery: Delivery<Rec>, outcomes: impl Into<Outcomes>) -> Vec<Told> {
@@ -358,7 +360,7 @@ fn of_a_batch_only_what_failed_goes_again_in_order() {
     for (number, lane) in [(1, 7), (2, 7), (3, 7), (4, 8), (5, 9), (6, 6)] {
         story.accept(number, lane, 0);
     }
-    let Some(delivery) = story.desk.dispatch() else { panic!("nothing is ready") };
+    let Some(delivery) = story.desk.dispatch(story.now) else { panic!("nothing is ready") };
     assert_eq!(numbers(&delivery), [1, 2, 3, 4, 5]);
     story.accept(7, 7, 0);
     story.accept(8, 8, 0);
@@ -378,10 +380,10 @@ fn of_a_batch_only_what_failed_goes_again_in_order() {
     let Some(lane) = story.desk.lane(LaneId(9)) else { panic!("no lane") };
     let Standing::Waiting(trouble) = lane.standing() else { panic!("{lane:?}") };
     assert!(trouble.failure().reason.contains("no outcome"), "{}", trouble.failure());
-    let Some(others) = story.desk.dispatch() else { panic!("other lanes are ready") };
+    let Some(others) = story.desk.dispatch(story.now) else { panic!("other lanes are ready") };
     assert_eq!(numbers(&others), [8, 6]);
     story.wakes();
-    let Some(again) = story.desk.dispatch() else { panic!("the waits are over") };
+    let Some(again) = story.desk.dispatch(story.now) else { panic!("the waits are over") };
     assert_eq!(numbers(&again), [1, 3, 7, 5]);
     let attempts: Vec<_> = again.entries().iter().map(Entry::attempts).collect();
     assert_eq!(attempts, [1, 1, 0, 1]);
@@ -393,7 +395,7 @@ fn a_longer_wait_is_not_cut_short_by_the_record_before() {
     story.desk = Desk::new(RetryPolicy::default(), 10, Batch { lanes: 1, records: 2 });
     story.accept(1, 7, 0);
     story.accept(2, 7, 0);
-    let Some(delivery) = story.desk.dispatch() else { panic!("nothing is ready") };
+    let Some(delivery) = story.desk.dispatch(story.now) else { panic!("nothing is ready") };
     let after = |wait| Outcome::Retry { after: Some(wait), failure: Box::new(failure()) };
     story.ends(delivery, vec![after(SECOND), after(SECOND * 60)]);
     story.wakes();

@@ -9,7 +9,7 @@ use crate::sink::Sink;
 
 /// Takes what is ready, has it delivered and tells the desk; the offsets it held.
 async fn deliver(desk: &mut Desk<Record>, sink: &HttpSink, now: Moment) -> Vec<i64> {
-    let delivery = desk.dispatch().unwrap();
+    let delivery = desk.dispatch(Moment::default()).unwrap();
     let offsets = delivery.entries().iter().map(|entry| entry.item().offset()).collect();
     let outcomes = sink.deliver(&delivery).await;
     desk.conclude(delivery, outcomes, now, 0, &mut |_| {});

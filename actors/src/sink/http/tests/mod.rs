@@ -14,6 +14,8 @@ mod deliveries;
 mod interim;
 mod outcomes;
 mod requests;
+mod reuse;
+mod routes;
 mod secure;
 mod server;
 

@@ -135,7 +135,7 @@ impl Seen {
         arrived.wait_for(|arrived| *arrived >= count).await.unwrap();
     }
 
-    fn note(&self, request: Request) {
+    pub(super) fn note(&self, request: Request) {
         self.requests.borrow_mut().push(request);
         self.arrived.send_modify(|count| *count += 1);
     }

@@ -1,0 +1,334 @@
+//! Items that take several requests, to several destinations: what is sent when, and that nothing is
+//! forgotten.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::core::destinations::Terms;
+use crate::core::retry::Action;
+
+/// Where an item's requests go, one letter a destination; `-` filters it, `!` refuses it.
+type Way = &'static str;
+
+struct Routed {
+    desk: Desk<Rec>,
+    ways: Vec<Way>,
+    told: Vec<Told>,
+    letters: Vec<Letter<Rec>>,
+    now: Moment,
+}
+
+impl Routed {
+    fn new(terms: Terms, limit: usize, ways: &[(u64, Way)]) -> Self {
+        let policy = RetryPolicy { on_rejected: Action::Drop, ..RetryPolicy::default() };
+        let mut desk = Desk::with_terms(policy, terms, limit, Batch::ONE);
+        for (number, (lane, _)) in ways.iter().enumerate() {
+            assert_eq!(desk.accept(Rec { number, lane: *lane, epoch: 1 }), Ok(()));
+        }
+        let ways = ways.iter().map(|(_, way)| *way).collect();
+        Self { desk, ways, told: Vec::new(), letters: Vec::new(), now: Moment::default() }
+    }
+
+    /// The next delivery, and what it is: the number of its item and the letter it goes to.
+    fn send(&mut self) -> Option<(Delivery<Rec>, usize, char)> {
+        let ways = &self.ways;
+        let delivery = self.desk.dispatch_by(
+            self.now,
+            u64::MAX,
+            |entry| step(ways[entry.item().number], entry.request()),
+            &mut tell(&mut self.told, &mut self.letters),
+        )?;
+        let [entry] = delivery.entries() else { panic!("one at a time") };
+        let (number, request) = (entry.item().number, usize::from(entry.request()));
+        let to = self.ways[number].chars().nth(request);
+        Some((delivery, number, to.expect("it has that many requests")))
+    }
+
+    /// All that can be sent now.
+    fn send_all(&mut self) -> Vec<(Delivery<Rec>, usize, char)> {
+        std::iter::from_fn(|| self.send()).collect()
+    }
+
+    fn ends(&mut self, delivery: Delivery<Rec>, outcome: Outcome) -> Vec<Told> {
+        let mut tell = tell(&mut self.told, &mut self.letters);
+        self.desk.conclude(delivery, outcome, self.now, u64::MAX, &mut tell);
+        drop(tell);
+        std::mem::take(&mut self.told)
+    }
+
+    fn wakes(&mut self) {
+        if let Some(due) = self.desk.next_wake() {
+            self.now = self.now.max(due);
+            self.desk.wake(self.now, &mut tell(&mut self.told, &mut self.letters));
+        }
+    }
+}
+
+fn step(way: Way, request: u16) -> Step {
+    match way {
+        "-" => Step::Filter,
+        "!" => Step::Refuse { failure: Box::new(failure()), action: None },
+        "?" => Step::Refuse { failure: Box::new(failure()), action: Some(Action::Stop) },
+        way => {
+            let to = way.chars().nth(usize::from(request)).expect("it has that many requests");
+            let requests = u16::try_from(way.len()).expect("a short way");
+            Step::Send { to: Some(Arc::from(to.to_string())), requests }
+        }
+    }
+}
+
+fn sent(all: &[(Delivery<Rec>, usize, char)]) -> Vec<(usize, char)> {
+    all.iter().map(|(_, number, to)| (*number, *to)).collect()
+}
+
+fn retry() -> Outcome {
+    Outcome::retry(failure())
+}
+
+fn at_most(max_in_flight: u32) -> Terms {
+    Terms { max_in_flight: Some(max_in_flight), ..Terms::default() }
+}
+
+#[test]
+fn requests_follow_each_other_and_the_last_settles() {
+    let mut it = Routed::new(Terms::default(), 9, &[(1, "abc"), (1, "a")]);
+    for to in ['a', 'b', 'c'] {
+        let (delivery, number, at) = it.send().expect("the lane is ready");
+        assert_eq!((number, at), (0, to));
+        assert!(it.send().is_none(), "the lane is closed");
+        let told = it.ends(delivery, Outcome::Delivered);
+        let settled = vec![Told::Settled(0, 0, false)];
+        assert_eq!(told, if to == 'c' { settled } else { vec![] });
+    }
+    assert_eq!(sent(&it.send_all()), [(1, 'a')]);
+}
+
+#[test]
+fn a_retry_goes_on_at_the_request_that_failed_and_counts_its_own_attempts() {
+    let mut it = Routed::new(Terms::default(), 9, &[(1, "ab")]);
+    let (delivery, ..) = it.send().expect("it is ready");
+    assert_eq!(it.ends(delivery, retry()).len(), 1);
+    it.wakes();
+    let (delivery, _, to) = it.send().expect("its wait is over");
+    assert_eq!((to, delivery.entries()[0].attempts()), ('a', 1));
+    it.ends(delivery, Outcome::Delivered);
+    for attempts in 0..3 {
+        let (delivery, _, to) = it.send().expect("it is ready again");
+        assert_eq!((to, delivery.entries()[0].attempts()), ('b', attempts));
+        assert!(
+            matches!(it.ends(delivery, retry())[..], [Told::Retry(0, at, ..)] if at == attempts + 1)
+        );
+        it.wakes();
+    }
+    let (delivery, ..) = it.send().expect("its wait is over");
+    assert_eq!(it.ends(delivery, Outcome::Delivered), [Told::Settled(0, 0, false)]);
+}
+
+#[test]
+fn a_rejected_request_ends_its_item() {
+    let mut it = Routed::new(Terms::default(), 9, &[(1, "ab"), (1, "c")]);
+    let (delivery, ..) = it.send().expect("it is ready");
+    let rejected = Outcome::rejected(failure());
+    assert_eq!(it.ends(delivery, rejected), [Told::Settled(0, 2, true)], "dropped");
+    assert_eq!(sent(&it.send_all()), [(1, 'c')], "and what follows does not begin in its middle");
+}
+
+#[test]
+fn what_is_filtered_or_refused_is_settled_without_a_sender() {
+    let ways = [(1, "-"), (1, "a"), (2, "!"), (2, "a"), (3, "?"), (3, "a")];
+    let mut it = Routed::new(Terms::default(), 9, &ways);
+    let all = it.send_all();
+    assert_eq!(sent(&all), [(1, 'a'), (3, 'a')]);
+    let mut told = std::mem::take(&mut it.told);
+    told.sort();
+    assert_eq!(told, [Told::Settled(0, 3, false), Told::Settled(2, 2, true), Told::Stop(4, 0)]);
+    assert_eq!(it.desk.counts().held, 1, "what is behind a stop is not sent");
+}
+
+#[test]
+fn many_that_are_filtered_let_others_have_their_turn() {
+    let ways: Vec<_> = std::iter::repeat_n((1, "-"), 1_000).chain([(1, "a")]).collect();
+    let mut it = Routed::new(Terms::default(), 9, &ways);
+    let mut turns = 0;
+    let found = loop {
+        if let Some((_, number, _)) = it.send() {
+            break number;
+        }
+        assert_eq!(it.desk.next_wake(), Some(Moment::default()), "there is more");
+        it.wakes();
+        turns += 1;
+    };
+    assert_eq!((found, it.told.len()), (1_000, 1_000));
+    assert!((10..=20).contains(&turns), "{turns}");
+    assert_eq!(it.desk.next_wake(), None);
+}
+
+#[test]
+fn a_full_destination_keeps_its_own_lanes_waiting_and_no_others() {
+    let a = (0..20).map(|lane| (lane, "a"));
+    let b = (20..25).map(|lane| (lane, "b"));
+    let mut it = Routed::new(at_most(2), 9, &a.chain(b).collect::<Vec<_>>());
+    let mut first = it.send_all();
+    assert_eq!(sent(&first), [(0, 'a'), (1, 'a'), (20, 'b'), (21, 'b')]);
+    let counts = it.desk.counts();
+    assert_eq!((counts.blocked, counts.ready, it.desk.ready()), (21, 0, 0));
+    let (delivery, ..) = first.remove(0);
+    it.ends(delivery, Outcome::Delivered);
+    assert_eq!(sent(&it.send_all()), [(2, 'a')], "the one that waited for longest");
+}
+
+#[test]
+fn lanes_of_the_only_destination_count_as_ready_for_the_intake() {
+    let mut it = Routed::new(at_most(1), 9, &[(1, "a"), (2, "a"), (3, "a")]);
+    let _first = it.send_all();
+    assert_eq!((it.desk.counts().blocked, it.desk.ready()), (2, 2));
+}
+
+#[test]
+fn one_destination_that_hangs_leaves_half_of_the_senders() {
+    let a = (0..100).map(|lane| (lane, "a"));
+    let b = (100..200).map(|lane| (lane, "b"));
+    let all: Vec<_> = b.clone().take(1).chain(a).chain(b.skip(1)).collect();
+    let mut it = Routed::new(Terms::default(), 64, &all);
+    // Both are known.
+    let (delivery, ..) = it.send().expect("it is ready");
+    it.ends(delivery, Outcome::Delivered);
+    let mut hanging = Vec::new();
+    for _ in 0..500 {
+        for (delivery, number, to) in it.send_all() {
+            if to == 'a' {
+                hanging.push(delivery);
+            } else {
+                assert!(number > 100);
+                it.ends(delivery, Outcome::Delivered);
+            }
+        }
+    }
+    assert_eq!(hanging.len(), 32);
+    assert_eq!(it.desk.counts().queued, 68, "all of the other's were sent");
+}
+
+#[test]
+fn the_only_destination_has_all_senders() {
+    let all: Vec<_> = (0..100).map(|lane| (lane, "a")).collect();
+    assert_eq!(Routed::new(Terms::default(), 64, &all).send_all().len(), 64);
+}
+
+#[test]
+fn a_lane_that_waits_for_its_destination_goes_with_its_epoch() {
+    let mut it = Routed::new(at_most(1), 9, &[(1, "a"), (2, "a"), (2, "b")]);
+    let mut first = it.send_all();
+    it.desk.accept(Rec { number: 3, lane: 2, epoch: 2 }).expect("a new stay");
+    it.ways.push("a");
+    it.desk.give_up(&[Epoch(1)], &mut tell(&mut it.told, &mut it.letters));
+    assert_eq!(it.told, [Told::Returned(1), Told::Returned(2)]);
+    assert!(it.send().is_none(), "its destination is still full");
+    let (delivery, ..) = first.remove(0);
+    it.ends(delivery, Outcome::Delivered);
+    assert_eq!(sent(&it.send_all()), [(3, 'a')]);
+}
+
+#[test]
+fn what_waits_for_retry_after_of_its_destination_waits_together() {
+    let terms = Terms {
+        retry_after: crate::core::destinations::RetryAfter::Destination,
+        ..Terms::default()
+    };
+    let mut it = Routed::new(terms, 1, &[(1, "a"), (2, "a"), (3, "b")]);
+    let (delivery, ..) = it.send().expect("it is ready");
+    let after = Some(Duration::from_secs(7));
+    it.ends(delivery, Outcome::Retry { after, failure: Box::new(failure()) });
+    let mut then = it.send_all();
+    assert_eq!(sent(&then), [(2, 'b')]);
+    let (delivery, ..) = then.remove(0);
+    it.ends(delivery, Outcome::Delivered);
+    assert!(it.send().is_none());
+    it.wakes();
+    assert_eq!(it.now, Moment(Duration::from_secs(7)));
+    assert!(it.send().is_some());
+}
+
+const WAYS: [Way; 9] = ["a", "b", "ab", "ba", "abc", "aa", "cabc", "-", "!"];
+
+#[derive(Clone, Debug)]
+enum Op {
+    Accept(u64, Way),
+    Send,
+    End(usize, u8),
+    Wake,
+    GiveUp,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => (0..6_u64, prop::sample::select(&WAYS[..])).prop_map(|(lane, way)| Op::Accept(lane, way)),
+        4 => Just(Op::Send),
+        4 => (0..20_usize, 0..10_u8).prop_map(|(which, how)| Op::End(which, how)),
+        2 => Just(Op::Wake),
+        1 => Just(Op::GiveUp),
+    ]
+}
+
+proptest! {
+    /// Of a lane one at a time and in order, of an item each request once delivered and in order, no
+    /// more at a destination than it may have; and in the end everything has left.
+    #[test]
+    fn requests_keep_their_order_and_all_of_them_end(
+        ops in prop::collection::vec(op(), 0..200), most in 1..3_u32, limit in 1..6_usize,
+    ) {
+        let mut it = Routed::new(at_most(most), limit, &[]);
+        let mut lanes: Vec<u64> = Vec::new();
+        let mut delivered: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut out: Vec<(Delivery<Rec>, usize, char)> = Vec::new();
+        let mut epoch = 1;
+        let end = [Op::Wake, Op::Send, Op::End(0, 0)];
+        let tail = std::iter::repeat_n(end, 2_000).flatten();
+        for op in ops.into_iter().chain(tail) {
+            match op {
+                Op::Accept(lane, way) => {
+                    let number = it.ways.len();
+                    it.ways.push(way);
+                    lanes.push(lane);
+                    prop_assert_eq!(it.desk.accept(Rec { number, lane, epoch }), Ok(()));
+                }
+                Op::Send => if let Some((delivery, number, to)) = it.send() {
+                    let done = usize::from(delivery.entries()[0].request());
+                    prop_assert_eq!(delivered.get(&number).copied().unwrap_or(0), done);
+                    let under_way = out.iter().filter(|(_, _, other)| *other == to).count();
+                    prop_assert!(under_way < most as usize);
+                    let busy: BTreeSet<_> = out.iter().map(|(_, other, _)| lanes[*other]).collect();
+                    prop_assert!(!busy.contains(&lanes[number]));
+                    prop_assert!(out.len() < limit);
+                    out.push((delivery, number, to));
+                },
+                Op::End(which, how) => if let Some(which) = which.checked_rem(out.len()) {
+                    let (delivery, number, _) = out.swap_remove(which);
+                    match how {
+                        0..=5 => {
+                            *delivered.entry(number).or_default() += 1;
+                            it.ends(delivery, Outcome::Delivered);
+                        }
+                        6 | 7 => drop(it.ends(delivery, retry())),
+                        8 => drop(it.ends(delivery, Outcome::rejected(failure()))),
+                        _ => {
+                            let mut tell = tell(&mut it.told, &mut it.letters);
+                            it.desk.abandon(delivery, it.now, &mut tell);
+                        }
+                    }
+                },
+                Op::Wake => it.wakes(),
+                Op::GiveUp => {
+                    let mut tell = tell(&mut it.told, &mut it.letters);
+                    it.desk.give_up(&[Epoch(epoch)], &mut tell);
+                    epoch += 1;
+                }
+            }
+        }
+        prop_assert!(out.is_empty());
+        prop_assert_eq!(it.desk.counts(), Counts::default(), "{:?}", it.desk);
+        prop_assert_eq!(it.desk.next_wake(), None);
+    }
+}

@@ -1,0 +1,83 @@
+//! Destinations without a desk: how many are known, and which are forgotten.
+
+use super::*;
+
+const NOW: Moment = Moment(Duration::ZERO);
+
+fn at(seconds: u64) -> Moment {
+    Moment(Duration::from_secs(seconds))
+}
+
+fn name(number: usize) -> Arc<str> {
+    format!("http://host-{number}:80").into()
+}
+
+/// As many as there may be, the first used first.
+fn full() -> Destinations {
+    let mut all = Destinations::new(Terms::default());
+    for number in 0..MOST {
+        assert!(all.find(&name(number), at(number as u64)).is_some());
+    }
+    all
+}
+
+#[test]
+fn a_name_is_the_same_destination_until_it_is_forgotten() {
+    let mut all = Destinations::new(Terms::default());
+    let (one, other) = (all.find(&name(1), NOW), all.find(&name(2), NOW));
+    assert_ne!(one, other);
+    assert_eq!(one, all.find(&name(1), at(5)));
+    assert_eq!(all.views(9, NOW).count(), 2);
+}
+
+#[test]
+fn the_one_that_was_idle_for_longest_makes_room() {
+    let mut all = full();
+    let first = all.find(&name(0), NOW).expect("it is known");
+    let _under_way = all.began(first, at(1));
+    let new = all.find(&name(MOST), at(5_000)).expect("there is room");
+    assert_eq!(all.views(9, NOW).count(), MOST);
+    assert_eq!(all.name(new), &name(MOST));
+    assert!(all.names.contains_key(&name(0)), "a request to it is under way");
+    assert!(!all.names.contains_key(&name(1)));
+}
+
+#[test]
+fn where_all_are_busy_a_lane_waits_for_a_place() {
+    let mut all = full();
+    let ids: Vec<_> = (0..MOST).map(|number| all.find(&name(number), NOW)).collect();
+    let tickets: Vec<_> = ids.iter().flatten().map(|id| (*id, all.began(*id, NOW))).collect();
+    assert_eq!(all.find(&name(MOST), NOW), None);
+    all.queue_homeless(LaneId(7));
+    assert_eq!((all.next_homeless(), all.waiting()), (None, 1));
+    let (id, ticket) = tickets[3];
+    let report = Report { health: Health::Well, answer: Answer::Answered, took: IDLE, rest: None };
+    all.ended(id, ticket, report, NOW);
+    assert_eq!(all.next_homeless(), Some(LaneId(7)));
+    assert!(all.find(&name(MOST), NOW).is_some());
+}
+
+#[test]
+fn what_is_idle_for_long_is_forgotten() {
+    let mut all = Destinations::new(Terms::default());
+    let busy = all.find(&name(1), NOW).expect("there is room");
+    let _under_way = all.began(busy, NOW);
+    all.find(&name(2), at(500));
+    all.find(&name(3), NOW);
+    all.sweep(NOW.after(IDLE));
+    assert_eq!(all.names.len(), 3, "not before its time");
+    all.sweep(NOW.after(IDLE + Duration::from_millis(1)));
+    assert!(all.names.contains_key(&name(1)) && all.names.contains_key(&name(2)));
+    assert_eq!(all.names.len(), 2);
+}
+
+#[test]
+fn arbiters_share_the_rate_of_a_destination_and_forget_it_together() {
+    let rates = Rates::default();
+    let one = rates.of(&name(1));
+    assert!(Arc::ptr_eq(&one, &rates.of(&name(1))));
+    assert!(!Arc::ptr_eq(&one, &rates.of(&name(2))));
+    one.store(5, std::sync::atomic::Ordering::Relaxed);
+    drop(one);
+    assert_eq!(rates.of(&name(1)).load(std::sync::atomic::Ordering::Relaxed), 0);
+}

@@ -1,0 +1,162 @@
+//! Conditions: expressions of the template language that hold or do not.
+
+use std::fmt;
+
+use minijinja::Expression;
+use serde::Serialize;
+
+use super::language::{CONDITIONS, fault, message, unknown_names};
+use super::tags::closing;
+
+/// A condition, compiled.
+///
+/// What the context lacks is undefined: equal to nothing, and false by itself, however deep it is
+/// looked for, so that records of many shapes can be told apart. In `<` and `>` it sorts below every
+/// value: `value.total is defined and value.total < 100` asks for both.
+pub struct Condition {
+    expression: Expression<'static, 'static>,
+    source: Box<str>,
+}
+
+impl Condition {
+    /// Compiles an expression over variables of these names.
+    ///
+    /// # Errors
+    /// An expression that cannot be read, or with a variable, function, filter or test that does
+    /// not exist; never empty.
+    pub fn compile(source: &str, variables: &[&str]) -> Result<Self, Vec<ExpressionError>> {
+        // The language's reader of expressions takes it for the end of a template, and panics.
+        if let Some(end) = closing(source, 0, "}}") {
+            let message = "syntax error: a condition is written without {{ and }}";
+            return Err(vec![ExpressionError::at(source, end, message)]);
+        }
+        let expression = CONDITIONS
+            .compile_expression_owned(source.to_owned())
+            .map_err(|error| vec![fault(&error, source)])?;
+        let used = expression.undeclared_variables(false);
+        let code = std::iter::once(0..source.len()).collect::<Vec<_>>();
+        let unknown = unknown_names(&CONDITIONS, source, &code, variables, used);
+        if unknown.is_empty() {
+            Ok(Self { expression, source: source.into() })
+        } else {
+            Err(unknown)
+        }
+    }
+
+    /// Whether it holds in a context, a mapping of its variables.
+    ///
+    /// # Errors
+    /// What the expression asks cannot be done with the values that it meets.
+    pub fn holds(&self, context: &impl Serialize) -> Result<bool, ConditionError> {
+        match self.expression.eval(context) {
+            Ok(value) => Ok(value.is_true()),
+            Err(error) => Err(ConditionError(message(&error))),
+        }
+    }
+
+    /// The expression as it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The variables that it reads.
+    pub(super) fn variables(&self) -> impl Iterator<Item = String> {
+        self.expression.undeclared_variables(false).into_iter()
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Condition").field(&self.source).finish()
+    }
+}
+
+/// Why a condition could not be decided.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConditionError(String);
+
+/// What is wrong with an expression or template, and where in its text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {message}")]
+pub struct ExpressionError {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The column, in characters, counted from 1.
+    pub column: usize,
+    /// What is wrong, in the language's own words.
+    pub message: String,
+}
+
+impl ExpressionError {
+    /// An error at a byte of a text.
+    pub(super) fn at(source: &str, offset: usize, message: impl Into<String>) -> Self {
+        let before = source.get(..offset).unwrap_or(source);
+        let line = 1 + before.matches('\n').count();
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let column = 1 + before[start..].chars().count();
+        Self { line, column, message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use minijinja::{Value, context};
+
+    use super::*;
+
+    fn holds(source: &str) -> Result<bool, ConditionError> {
+        let value: Value = serde_json::from_str(r#"{"type": "order", "total": 5}"#).unwrap();
+        let condition = Condition::compile(source, &["status", "value"]).unwrap();
+        condition.holds(&context! { status => 200, value => value })
+    }
+
+    fn refused(source: &str) -> String {
+        let errors = Condition::compile(source, &["status", "value"]).unwrap_err();
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn a_condition_holds_or_does_not() {
+        assert_eq!(holds("value.type == 'order' and status < 300"), Ok(true));
+        assert_eq!(holds("value.type == 'invoice'"), Ok(false));
+        assert_eq!(holds("value['type'] in ['order', 'offer']"), Ok(true));
+    }
+
+    #[test]
+    fn what_a_record_lacks_is_equal_to_nothing_and_false() {
+        assert_eq!(holds("value.region == 'eu'"), Ok(false));
+        assert_eq!(holds("value.a.b.c == 'eu'"), Ok(false));
+        assert_eq!(holds("value.a.b"), Ok(false));
+        assert_eq!(holds("value.region == 'eu' or value.type == 'order'"), Ok(true));
+        assert_eq!(holds("value.amount is defined and value.amount < 9"), Ok(false));
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_an_error() {
+        let error = holds("value.type + 1 == 2").unwrap_err();
+        assert!(error.to_string().contains("unsupported types string and number"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_with_its_place() {
+        assert_eq!(
+            refused("status == 200 and"),
+            "line 1, column 15: syntax error: unexpected end of input, expected expression"
+        );
+        assert!(refused("value.type ==\n  = 2").starts_with("line 2, column 3: syntax error"));
+        let braces = "line 1, column 8: syntax error: a condition is written without {{ and }}";
+        assert_eq!(refused("status }} x {{ value"), braces);
+        assert!(refused("{{ status }}").contains("syntax error"));
+    }
+
+    #[test]
+    fn names_that_do_not_exist_are_refused_at_the_start() {
+        assert_eq!(
+            refused("value.state == state or '\u{e9}' | upprr"),
+            "line 1, column 16: unknown variable \"state\"; there are status, value; \
+             line 1, column 31: unknown filter \"upprr\""
+        );
+        assert_eq!(refused("value.x is evn"), "line 1, column 12: unknown test \"evn\"");
+    }
+}
