@@ -383,6 +383,7 @@ impl Dispatcher {
         if self.gauges_due.is_some_and(|due| due <= now) {
             self.gauges_due = None;
             self.stats.set_lanes(self.desk.counts());
+            self.stats.set_parked_since(self.desk.parked_since());
             self.stats.set_destinations(self.desk.destinations(now).collect());
             self.stats.in_flight.set(self.desk.sending());
         }

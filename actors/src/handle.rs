@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
@@ -54,6 +54,9 @@ pub struct Status {
     pub totals: Totals,
     /// Its partitions, as of the last commit interval.
     pub partitions: Vec<PartitionStatus>,
+    /// How long the record has been failing that is parked for longest, as of the last quarter
+    /// second in which something happened.
+    pub parked_for: Option<Duration>,
     /// The destinations of its records, as of the last quarter second in which something happened;
     /// by name.
     pub destinations: Vec<DestinationStatus>,
@@ -72,6 +75,7 @@ pub(crate) struct Shared {
     stats: Arc<Stats>,
     arbiters: Vec<Arc<ArbiterStats>>,
     room: Arc<Room>,
+    started: Instant,
 }
 
 impl Shared {
@@ -84,6 +88,7 @@ impl Shared {
             stats: Arc::clone(wiring.stats()),
             arbiters: wiring.arbiters().to_vec(),
             room: Arc::clone(wiring.room()),
+            started: wiring.started(),
         }
     }
 
@@ -130,6 +135,11 @@ impl Shared {
         totals.held_records = held.records.saturating_sub(settling);
         totals.held_bytes = held.bytes;
         totals
+    }
+
+    fn parked_for(&self) -> Option<Duration> {
+        let since = self.arbiters.iter().filter_map(|arbiter| arbiter.parked_since()).min()?;
+        Some(self.started.elapsed().saturating_sub(since.0))
     }
 
     fn destinations(&self) -> Vec<DestinationStatus> {
@@ -187,6 +197,7 @@ impl Handle {
             partitions_assigned: self.shared.stats.partitions(),
             totals: self.shared.totals(),
             partitions: self.shared.stats.standings(),
+            parked_for: self.shared.parked_for(),
             destinations: self.shared.destinations(),
             lives: self.shared.lives(),
             failure: self.ended.borrow().as_ref().and_then(|ended| ended.clone().err()),

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::core::Offset;
 use crate::core::destinations::DestinationView;
 use crate::core::intake::Rest;
 use crate::core::lanes::Counts;
 use crate::core::outcome::{FailureKind, Settled};
+use crate::core::{Moment, Offset};
 use crate::pulse::Pulse;
 use crate::sink::ConnectionCounts;
 
@@ -155,6 +155,10 @@ pub(crate) struct ArbiterStats {
     pub(crate) filtered: Counter,
     pub(crate) returned: Counter,
     pub(crate) breakers_opened: Counter,
+    pub(crate) exhausted: Counter,
+    /// Milliseconds from the moment zero to the first failure of the record that has been parked for
+    /// longest; plus one, 0 for none.
+    parked_since: Counter,
     requests: [Counter; REQUEST_CLASSES.len()],
     retries: [Counter; RETRY_REASONS.len()],
     durations: [Counter; DURATION_BUCKETS.len() + 1],
@@ -249,6 +253,17 @@ impl ArbiterStats {
         self.queued.set(counts.queued);
     }
 
+    /// When the record first failed that has been parked for longest.
+    pub(crate) fn set_parked_since(&self, since: Option<Moment>) {
+        let millis =
+            since.map_or(0, |it| u64::try_from(it.0.as_millis()).unwrap_or(u64::MAX - 1) + 1);
+        self.parked_since.0.store(millis, Ordering::Relaxed);
+    }
+
+    pub(crate) fn parked_since(&self) -> Option<Moment> {
+        self.parked_since.get().checked_sub(1).map(|it| Moment(Duration::from_millis(it)))
+    }
+
     pub(crate) fn set_destinations(&self, destinations: Vec<DestinationView>) {
         *self.destinations.lock().unwrap_or_else(PoisonError::into_inner) = destinations;
     }
@@ -259,6 +274,7 @@ impl ArbiterStats {
 
     pub(crate) fn add_to(&self, totals: &mut Totals) {
         totals.breakers_opened += self.breakers_opened.get();
+        totals.exhausted += self.exhausted.get();
         totals.delivered += self.delivered.get();
         totals.dead_lettered += self.dead_lettered.get();
         totals.dropped += self.dropped.get();
@@ -337,6 +353,8 @@ pub struct Totals {
     pub lanes_waiting: u64,
     /// Of those: parked.
     pub lanes_parked: u64,
+    /// Records whose attempts, or time, were used up.
+    pub exhausted: u64,
     /// How often a breaker opened, on any arbiter.
     pub breakers_opened: u64,
     /// Attempts by [`REQUEST_CLASSES`].

@@ -119,6 +119,10 @@ impl Wiring {
         &self.arbiters
     }
 
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
     pub(crate) fn commands(&self) -> &Commands {
         &self.commands
     }

@@ -27,7 +27,7 @@ type Figure<From, Value> = (&'static str, &'static str, fn(&From) -> Value);
 
 /// Counters of a pipeline. Records add up at every scrape: received = delivered + dead-lettered
 /// + filtered + dropped + returned + held.
-const COUNTERS: [Figure<Status, u64>; 10] = [
+const COUNTERS: [Figure<Status, u64>; 11] = [
     ("records_received_total", "Records taken in to be delivered.", |it| it.totals.received),
     ("records_delivered_total", "Records that the receiver has accepted.", |it| {
         it.totals.delivered
@@ -66,6 +66,9 @@ const COUNTERS: [Figure<Status, u64>; 10] = [
          the committed offset are sent again.",
         |it| it.totals.metadata_ignored,
     ),
+    ("retries_exhausted_total", "Records whose attempts, or time, were used up.", |it| {
+        it.totals.exhausted
+    }),
     (
         "breakers_opened_total",
         "How often the breaker of a destination opened, on any delivery thread.",

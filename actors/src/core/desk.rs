@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::destinations::{DestinationView, Destinations, Report, Terms};
 use super::lanes::{Batch, Counts, Delivery, Entry, Item, LaneView, Lanes, LetterTrouble};
-use super::lanes::{PutBack, Trouble};
+use super::lanes::{Next, PutBack, Standing, Trouble};
 use super::outcome::{Failure, Settled};
 use super::retry::RetryPolicy;
 use super::{Epoch, LaneId, Moment};
@@ -255,6 +255,16 @@ impl<T: Item> Desk<T> {
     /// All lanes, in no order.
     pub fn lanes(&self) -> impl Iterator<Item = LaneView<'_, T>> {
         self.lanes.views()
+    }
+
+    /// When the item first failed that has been failing for longest of those that are parked; costs
+    /// time for each waiting lane.
+    pub fn parked_since(&self) -> Option<Moment> {
+        let parked = self.stuck().filter_map(|lane| match lane.standing() {
+            Standing::Waiting(trouble) if trouble.next() == Next::Park => Some(trouble.since()),
+            _ => None,
+        });
+        parked.min()
     }
 
     /// The lanes that wait, are parked or held, in no order.

@@ -124,14 +124,18 @@ impl RetryPolicy {
         let asked = after.unwrap_or_default().min(self.retry_after_cap);
         if self.rejects(failure, rejected) {
             self.end(self.on_rejected, Duration::ZERO, random)
-        } else if (self.max_attempts > 0 && attempts >= self.max_attempts)
-            || self.max_age.is_some_and(|most| age >= most)
-        {
+        } else if self.is_exhausted(attempts, age) {
             self.end(self.on_exhausted, asked, random)
         } else {
             let wait = if asked.is_zero() { self.backoff(attempts, random) } else { asked };
             Verdict::Wait { wait, parked: false }
         }
+    }
+
+    /// Whether a record that was attempted so often, and is so old, is tried no more.
+    pub fn is_exhausted(&self, attempts: u32, age: Duration) -> bool {
+        (self.max_attempts > 0 && attempts >= self.max_attempts)
+            || self.max_age.is_some_and(|most| age >= most)
     }
 
     /// Whether a failure ends its record; `rejected`: whoever answered says so.

@@ -105,6 +105,7 @@ impl Outgoing {
                         "suppressed" => suppressed);
                 }
             }
+            Effect::Exhausted { .. } => self.stats.exhausted.add(1),
             Effect::DeadLetter(letter) => self.letter(letter),
             Effect::LetterWaits { item, attempts, wait, failure } => {
                 if let Some(suppressed) = self.unwritten.say(Instant::now()) {

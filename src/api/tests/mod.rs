@@ -86,6 +86,7 @@ fn status(name: &str) -> Status {
         partitions_assigned: 0,
         totals: Totals::default(),
         partitions: Vec::new(),
+        parked_for: None,
         destinations: Vec::new(),
         lives: Vec::new(),
         failure: None,

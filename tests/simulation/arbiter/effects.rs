@@ -130,6 +130,6 @@ pub(super) fn note(said: &mut Vec<Said>, effect: Effect<'_, Record>) {
         Effect::Breaker { destination, change } => {
             said.push(Said::Breaker(Arc::clone(destination), change));
         }
-        Effect::Retry { .. } | Effect::LetterWaits { .. } => {}
+        Effect::Retry { .. } | Effect::LetterWaits { .. } | Effect::Exhausted { .. } => {}
     }
 }

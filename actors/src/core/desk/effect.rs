@@ -126,6 +126,12 @@ pub enum Effect<'a, T> {
         /// Why the attempt failed.
         failure: &'a Failure,
     },
+    /// Its attempts, or its time, are used up; what becomes of it is told next. Also where it was
+    /// rejected with its last attempt.
+    Exhausted {
+        /// The item, which stays for now.
+        item: &'a T,
+    },
     /// A dead letter is to be written. Its lane stays closed, and holds no sender, until the letter
     /// comes back by `dead_letter_done`.
     DeadLetter(Letter<T>),

@@ -63,7 +63,13 @@ impl<T: Item> Desk<T> {
             return self.delivered(entry, effects);
         }
         let attempts = entry.attempts.saturating_add(1);
-        let verdict = self.policy.decide(attempts, entry.item.age(now), &outcome, random);
+        let age = entry.item.age(now);
+        let verdict = self.policy.decide(attempts, age, &outcome, random);
+        let is_new = entry.trouble().is_none_or(|trouble| trouble.next() != Next::Park);
+        let ends = !matches!(verdict, Verdict::Wait { parked: false, .. });
+        if is_new && ends && self.policy.is_exhausted(attempts, age) {
+            effects(Effect::Exhausted { item: &entry.item });
+        }
         let Some(failure) = outcome.into_failure() else {
             unreachable!("what is not delivered has failed")
         };

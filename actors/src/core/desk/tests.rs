@@ -89,6 +89,7 @@ fn tell<'a>(
             }
             Effect::Stop { item, attempts, .. } => Told::Stop(item.number, attempts),
             Effect::Returned { item } => Told::Returned(item.number),
+            Effect::Exhausted { .. } => return,
             Effect::Breaker { change, .. } => panic!("no breaker here: {change:?}"),
         });
     }
