@@ -123,7 +123,7 @@ impl DeadLetterActor {
             add("timestamp", timestamp.to_string().as_bytes());
         }
         add("group", self.group_id.as_bytes());
-        if let Some(url) = &self.url {
+        if let Some(url) = failure.url.as_deref().or(self.url.as_deref()) {
             add("url", url.as_bytes());
         }
         add("response", response);

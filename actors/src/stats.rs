@@ -183,7 +183,7 @@ pub(crate) struct ArbiterStats {
 pub const REQUEST_CLASSES: [&str; 6] = ["2xx", "3xx", "4xx", "5xx", "timeout", "error"];
 
 /// The reasons of `retries_total`.
-pub const RETRY_REASONS: [&str; 11] = [
+pub const RETRY_REASONS: [&str; 12] = [
     "status_408",
     "status_425",
     "status_429",
@@ -194,6 +194,7 @@ pub const RETRY_REASONS: [&str; 11] = [
     "timeout",
     "disconnected",
     "unsendable",
+    "unauthorized",
     "other",
 ];
 

@@ -34,6 +34,14 @@ impl Outcome {
     }
 
     /// Why the attempt failed, if it did.
+    pub fn failure_mut(&mut self) -> Option<&mut Failure> {
+        match self {
+            Self::Delivered => None,
+            Self::Retry { failure, .. } | Self::Rejected(failure) => Some(failure),
+        }
+    }
+
+    /// The same, and nothing else of it.
     pub fn into_failure(self) -> Option<Box<Failure>> {
         match self {
             Self::Delivered => None,
@@ -51,12 +59,14 @@ pub struct Failure {
     pub reason: Cow<'static, str>,
     /// The beginning of the response body, where there was one; at most 1 KiB.
     pub response: Bytes,
+    /// Where the request went, without secrets, where not all records go one way.
+    pub url: Option<Box<str>>,
 }
 
 impl Failure {
     /// A failure without a response body.
     pub fn new(kind: FailureKind, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, reason: reason.into(), response: Bytes::new() }
+        Self { kind, reason: reason.into(), response: Bytes::new(), url: None }
     }
 
     /// The HTTP status, where the receiver answered with one.
@@ -87,12 +97,14 @@ pub enum FailureKind {
     Disconnected,
     /// The request could not be made from this record.
     Unsendable,
+    /// What is to authorize the request could not be had: it was not sent.
+    Unauthorized,
     /// Whatever a sink of the embedding program calls a failure.
     Other,
 }
 
 impl FailureKind {
-    /// The label of this kind in metrics: one of ten fixed words.
+    /// The label of this kind in metrics: one of twelve fixed words.
     pub fn label(self) -> &'static str {
         match self {
             Self::Status(408) => "status_408",
@@ -105,6 +117,7 @@ impl FailureKind {
             Self::Timeout => "timeout",
             Self::Disconnected => "disconnected",
             Self::Unsendable => "unsendable",
+            Self::Unauthorized => "unauthorized",
             Self::Other => "other",
         }
     }

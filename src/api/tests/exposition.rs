@@ -135,7 +135,7 @@ fn counts_go_to_their_names_labels_and_pipelines() {
         returned: 2,
         skipped: 99,
         requests: [1, 2, 3, 4, 5, 6],
-        retries: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+        retries: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 11],
         commits_ok: 8,
         commits_failed: 1,
         rebalances_assigned: 3,

@@ -69,7 +69,7 @@ fn lesson(outcome: &Outcome) -> (Health, Answer) {
         FailureKind::Connect | FailureKind::Timeout | FailureKind::Disconnected => {
             (Health::Ill, Answer::Refused)
         }
-        FailureKind::Unsendable => (Health::Unknown, Answer::Ignored),
+        FailureKind::Unsendable | FailureKind::Unauthorized => (Health::Unknown, Answer::Ignored),
         FailureKind::Other if matches!(outcome, Outcome::Rejected(_)) => {
             (Health::Well, Answer::Answered)
         }

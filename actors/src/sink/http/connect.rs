@@ -15,6 +15,7 @@ use super::network::{Network, is_public};
 use super::settings::{HttpSettings, Way};
 use super::stream::Transport;
 use super::target::Target;
+use super::tls::Tls;
 use crate::sink::SinkError;
 
 /// Why there is no connection.
@@ -55,7 +56,7 @@ pub enum ConnectError {
 pub(super) struct Dialer {
     host: Arc<str>,
     port: u16,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
+    tls: Option<(Tls, ServerName<'static>)>,
     timeout: Duration,
     /// Addresses that are not of the public internet are refused, unless they are in these networks.
     guard: Option<Arc<[Network]>>,
@@ -70,7 +71,10 @@ impl Dialer {
         let tls = if target.secure {
             let name = ServerName::try_from(target.host.to_string())
                 .map_err(|_| SinkError(format!("no certificate can be for {}", target.host)))?;
-            Some((TlsConnector::from(settings.tls.config()?), name))
+            // Asked for at each connection, for its files may change; and here, to say at the start
+            // what is wrong.
+            settings.tls.config()?;
+            Some((settings.tls.clone(), name))
         } else {
             None
         };
@@ -89,7 +93,9 @@ impl Dialer {
         match &self.tls {
             None => Ok(Transport::Plain(tcp)),
             Some((tls, name)) => {
-                let stream = tls.connect(name.clone(), tcp).await.map_err(ConnectError::Tls)?;
+                let connector = TlsConnector::from(tls.config()?);
+                let connected = connector.connect(name.clone(), tcp).await;
+                let stream = connected.map_err(ConnectError::Tls)?;
                 Ok(Transport::Tls(Box::new(stream)))
             }
         }

@@ -7,15 +7,18 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use awc::SendClientRequest;
+use awc::http::StatusCode;
 use slog::debug;
 
+use self::dress::Dress;
 use self::place::{Place, Places};
-use self::request::{Requests, unsendable};
+use self::request::{Draft, Requests, unsendable};
 use self::response::{Limits, conclude, failed};
 use self::settings::Way;
 use self::stream::{Wire, Wires};
+use self::success::Success;
 use super::{ConnectionCounts, Sink, SinkContext, SinkError, SinkFactory};
 use crate::core::desk::{Outcomes, Step};
 use crate::core::lanes::{Delivery, Entry};
@@ -24,30 +27,48 @@ use crate::core::retry::Action;
 use crate::record::Record;
 use crate::route::{Origin, Plan, PlanContext, Refusal, Route, Unmatched};
 
+mod auth;
+mod cloudevents;
+mod compress;
 mod connect;
+mod dress;
 mod encode;
 mod interim;
 mod network;
 mod passed;
 mod place;
+mod quota;
 mod request;
 mod response;
+mod secret;
 mod settings;
+mod signature;
 mod stream;
+mod success;
 mod target;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod watched;
 
+pub use auth::{Auth, AuthError, OAuth2};
+pub use cloudevents::{CloudEvents, CloudEventsError, Mode};
+pub use compress::{Coding, Compression};
 pub use connect::{ConnectError, probe};
 pub use network::{Network, NetworkError};
+pub use secret::Secret;
 pub use settings::{ConnectionPolicy, HttpSettings, HttpSettingsError, Reuse};
+pub use signature::{Signature, SignatureError};
 pub(crate) use target::Target;
+pub use tls::{TlsError, TlsFiles};
+pub use watched::{FileError, News};
 
 /// Sends records over HTTP, from one arbiter.
 pub struct HttpSink {
     course: Course,
     requests: Requests,
+    dress: Dress,
+    success: Option<Success>,
     limits: Limits,
     wires: Rc<Wires>,
 }
@@ -65,29 +86,47 @@ impl HttpSink {
     ///
     /// Dropped before its end, it closes the connection that it used.
     pub async fn attempt(&self, record: &Record, attempt: u32) -> Outcome {
-        self.attempt_at(record, 0, attempt).await
+        self.attempt_at(record, 0, attempt).await.outcome
     }
 
     /// The same for the request of this index.
-    async fn attempt_at(&self, record: &Record, request: u16, attempt: u32) -> Outcome {
-        let mut fresh = false;
+    async fn attempt_at(&self, record: &Record, request: u16, attempt: u32) -> Answer {
+        let (mut fresh, mut renewed) = (false, false);
         loop {
-            let made = match self.request(record, request, attempt) {
-                Ok(made) => made,
-                Err(failure) => return Outcome::rejected(failure),
+            let mut draft = match self.draft(record, request, attempt) {
+                Ok(draft) => draft,
+                Err(failure) => return Outcome::rejected(failure).into(),
             };
-            let answer = made.await;
+            let mut shown = None;
+            if !self.dress.is_plain() {
+                shown = match self.dress.put_on(&mut draft, record).await {
+                    Ok(shown) => shown,
+                    Err(failure) => return not_dressed(failure).into(),
+                };
+            }
+            let sent = match draft.send() {
+                Ok(sent) => sent,
+                Err(failure) => return Outcome::rejected(failure).into(),
+            };
+            let answer = sent.await;
             let wire = self.wires.last_read();
             match answer {
                 Ok(response) => {
-                    let concluded = conclude(response).await;
+                    let is_401 = response.status() == StatusCode::UNAUTHORIZED;
+                    let concluded = conclude(response, self.success.as_ref()).await;
                     let retire = |wire: &Rc<Wire>| {
                         concluded.retire || wire.was_cut_short() || wire.is_used_up()
                     };
                     if let Some(wire) = wire.filter(retire) {
                         wire.retire();
                     }
-                    return concluded.outcome;
+                    // What let the request in may have expired a moment ago.
+                    let another = |shown| !renewed && self.dress.rejected(shown);
+                    if is_401 && shown.as_ref().is_some_and(another) {
+                        renewed = true;
+                        continue;
+                    }
+                    return Answer { outcome: concluded.outcome, exhausted: concluded.exhausted };
                 }
                 // The server closed a connection that had been idle while the request was on its
                 // way to it, as servers do, and is no worse for it. Once only: one that breaks its
@@ -96,18 +135,29 @@ impl HttpSink {
                     fresh = true;
                 }
                 Err(error) => {
-                    return failed(error, wire.and_then(|it| it.status()), self.limits);
+                    return failed(error, wire.and_then(|it| it.status()), self.limits).into();
                 }
             }
         }
     }
 
-    fn request(
-        &self,
-        record: &Record,
-        request: u16,
-        attempt: u32,
-    ) -> Result<SendClientRequest, Failure> {
+    /// Makes the attempt that is next.
+    async fn ask(&self, entry: &Entry<Record>) -> Answer {
+        let (record, request) = (entry.item(), entry.request());
+        let mut answer = self.attempt_at(record, request, entry.attempts().saturating_add(1)).await;
+        if let Some(failure) = answer.outcome.failure_mut() {
+            failure.url = Self::url_of(record, request);
+        }
+        answer
+    }
+
+    /// Where a record's request goes, as it may be shown, where its route says it.
+    fn url_of(record: &Record, request: u16) -> Option<Box<str>> {
+        let request = record.plan()?.requests().get(usize::from(request))?;
+        Some(request.target().to_string().into())
+    }
+
+    fn draft(&self, record: &Record, request: u16, attempt: u32) -> Result<Draft, Failure> {
         match &self.course {
             Course::One(_, place) => self.requests.plain(place, record, attempt),
             Course::Routed(_, places) => {
@@ -123,21 +173,22 @@ impl HttpSink {
 
 impl Sink for HttpSink {
     async fn deliver(&self, delivery: &Delivery<Record>) -> Outcomes {
-        let attempt = |entry: &Entry<Record>| (entry.request(), entry.attempts().saturating_add(1));
         if let [entry] = delivery.entries() {
-            let (request, attempt) = attempt(entry);
-            return self.attempt_at(entry.item(), request, attempt).await.into();
+            let answer = self.ask(entry).await;
+            return Outcomes::from(answer.outcome).exhausted_for(answer.exhausted);
         }
         let mut outcomes = Vec::with_capacity(delivery.entries().len());
+        let mut exhausted = None;
         for entry in delivery.entries() {
-            let (request, attempt) = attempt(entry);
-            outcomes.push(self.attempt_at(entry.item(), request, attempt).await);
+            let answer = self.ask(entry).await;
+            outcomes.push(answer.outcome);
+            exhausted = exhausted.max(answer.exhausted);
             // What follows may be of the same lane, and must not overtake.
             if outcomes.last() != Some(&Outcome::Delivered) {
                 break;
             }
         }
-        outcomes.into()
+        Outcomes::from(outcomes).exhausted_for(exhausted)
     }
 
     fn is_routed(&self) -> bool {
@@ -174,10 +225,32 @@ impl Sink for HttpSink {
     }
 
     fn connections(&self) -> Option<ConnectionCounts> {
+        self.dress.tell();
         if let Course::Routed(_, places) = &self.course {
             places.sweep();
         }
         Some(self.wires.counts())
+    }
+}
+
+/// What became of an attempt.
+struct Answer {
+    outcome: Outcome,
+    /// The receiver takes nothing more for so long.
+    exhausted: Option<Duration>,
+}
+
+impl From<Outcome> for Answer {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, exhausted: None }
+    }
+}
+
+/// What it means that a request could not be dressed: without authorization it may go later.
+fn not_dressed(failure: Failure) -> Outcome {
+    match failure.kind {
+        FailureKind::Unauthorized => Outcome::retry(failure),
+        _ => Outcome::rejected(failure),
     }
 }
 
@@ -221,8 +294,10 @@ impl SinkFactory for HttpSettings {
         })?;
         debug!(context.log, "http sink made";
             "url" => self.shown_url(), "connections" => senders);
+        let dress = Dress::new(self, &context.group_id, &context.log)?;
+        let success = self.success.clone();
         let limits = Limits { answer: self.timeout, connect: self.connect_timeout };
-        Ok(HttpSink { course, requests, limits, wires })
+        Ok(HttpSink { course, requests, dress, success, limits, wires })
     }
 
     fn describe(&self) -> Option<String> {

@@ -36,7 +36,7 @@ static TIMESTAMP: HeaderName = HeaderName::from_static("keyway-timestamp");
 static KEY: HeaderName = HeaderName::from_static("keyway-key");
 static ATTEMPT: HeaderName = HeaderName::from_static("keyway-attempt");
 static TOMBSTONE: HeaderName = HeaderName::from_static("keyway-tombstone");
-static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Makes requests, on one arbiter.
 pub(super) struct Requests {
@@ -47,6 +47,50 @@ pub(super) struct Requests {
     close: bool,
     group: String,
     frozen: RefCell<HashMap<Epoch, Rc<Frozen>>>,
+}
+
+/// A request that is not yet sent.
+pub(super) struct Draft {
+    base: Base,
+    /// Over those of the base.
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    /// The body is not the record's value.
+    pub(super) own_body: bool,
+    /// Where the headers name none.
+    pub(super) content_type: HeaderValue,
+}
+
+enum Base {
+    Frozen(Rc<Frozen>),
+    Made(Box<ClientRequest>),
+}
+
+impl Draft {
+    /// Sets headers, in place of those of these names.
+    pub(super) fn add(&mut self, headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>) {
+        for (name, value) in headers {
+            self.headers.insert(name, value);
+        }
+    }
+
+    /// The request, ready to be polled.
+    pub(super) fn send(self) -> Result<SendClientRequest, Failure> {
+        match self.base {
+            Base::Frozen(frozen) => {
+                let Some(request) = &frozen.request else {
+                    return Err(unsendable("no URL is set"));
+                };
+                Ok(request.extra_headers(self.headers).send_body(self.body))
+            }
+            Base::Made(mut request) => {
+                for (name, value) in self.headers {
+                    request.headers_mut().insert(name, value);
+                }
+                Ok(request.send_body(self.body))
+            }
+        }
+    }
 }
 
 /// What the requests of a partition have in common.
@@ -81,15 +125,14 @@ impl Requests {
         &self.group
     }
 
-    /// The request of a record, ready to be polled, where all go to one URL. `attempt` counts from 1.
+    /// The request of a record, where all go to one URL. `attempt` counts from 1.
     pub(super) fn plain(
         &self,
         place: &Place,
         record: &Record,
         attempt: u32,
-    ) -> Result<SendClientRequest, Failure> {
+    ) -> Result<Draft, Failure> {
         let frozen = self.frozen(place, record)?;
-        let Some(request) = &frozen.request else { return Err(unsendable("no URL is set")) };
         let mut headers =
             varying(record, attempt, &frozen.idempotency, None).map_err(unsendable)?;
         Passed::of(record).put_into(&mut headers);
@@ -97,7 +140,13 @@ impl Requests {
         if value.is_none() {
             headers.insert(TOMBSTONE.clone(), HeaderValue::from_static("true"));
         }
-        Ok(request.extra_headers(headers).send_body(value.unwrap_or_default()))
+        Ok(Draft {
+            base: Base::Frozen(frozen),
+            headers,
+            body: value.unwrap_or_default(),
+            own_body: false,
+            content_type: self.content_type.clone(),
+        })
     }
 
     /// A request that a record's route made of it; `index` says which, where there are several.
@@ -108,7 +157,7 @@ impl Requests {
         record: &Record,
         index: Option<u16>,
         attempt: u32,
-    ) -> Result<SendClientRequest, Failure> {
+    ) -> Result<Draft, Failure> {
         let frozen = self.frozen(place, record)?;
         let mut headers =
             varying(record, attempt, &frozen.idempotency, index).map_err(unsendable)?;
@@ -127,12 +176,13 @@ impl Requests {
         let target = planned.target();
         let uri = target.client_uri().ok_or_else(|| unsendable("its URL is no URL"))?;
         let request = place.client.request(planned.method_used().clone(), uri);
-        let mut request = self.common(request, &target.authority, &frozen);
-        for (name, value) in headers {
-            request.headers_mut().insert(name, value);
-        }
-        let body = planned.body_given().cloned().or(value).unwrap_or_default();
-        Ok(request.send_body(body))
+        Ok(Draft {
+            base: Base::Made(Box::new(self.common(request, &target.authority, &frozen))),
+            headers,
+            own_body: planned.body_given().is_some(),
+            body: planned.body_given().cloned().or(value).unwrap_or_default(),
+            content_type: self.content_type.clone(),
+        })
     }
 
     fn frozen(&self, place: &Place, record: &Record) -> Result<Rc<Frozen>, Failure> {

@@ -19,6 +19,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 
 use super::connect::{ConnectError, words};
+use super::quota::quota;
+use super::success::Success;
 use crate::core::outcome::{Failure, FailureKind, Outcome};
 use crate::core::retry::parse_retry_after;
 
@@ -30,27 +32,44 @@ const DRAIN_LIMIT: usize = 64 * 1024;
 pub(super) const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// How much of a refusal's body is kept.
-const KEPT: usize = 1024;
+pub(super) const KEPT: usize = 1024;
 
 /// A response that was dealt with.
 pub(super) struct Concluded {
     pub(super) outcome: Outcome,
     /// The connection must not carry another request, although the client may think it can.
     pub(super) retire: bool,
+    /// The receiver says that it takes nothing more for so long.
+    pub(super) exhausted: Option<Duration>,
 }
 
-/// Reads the response and says what it means. The head decides; whatever the body does, the outcome
-/// stays.
-pub(super) async fn conclude<S: Chunks>(response: ClientResponse<S>) -> Concluded {
+/// Reads the response and says what it means. The head decides, and whatever the body does, the
+/// outcome stays; but for a 2xx where a condition says when it is a delivery.
+pub(super) async fn conclude<S: Chunks>(
+    response: ClientResponse<S>,
+    success: Option<&Success>,
+) -> Concluded {
     let status = response.status();
     let retire = !is_reusable(response.version(), status, response.headers());
     let after = retry_after(status, response.headers());
     // These have no body, whatever their headers say of its length (304 may tell that of the body
     // it does not send): to wait for one would be to wait for nothing.
     let bodiless = matches!(status.as_u16(), 100..=199 | 204 | 304);
-    let keep = if status.is_success() { 0 } else { KEPT };
+    let quota = quota(response.headers(), SystemTime::now());
+    let exhausted = quota.filter(|it| it.remaining == 0).map(|it| it.resets_in);
+    let success = success.filter(|_| status.is_success());
+    let headers = success.map(|_| response.headers().clone());
+    let keep = match (status.is_success(), success) {
+        (true, None) => 0,
+        (true, Some(_)) => DRAIN_LIMIT,
+        (false, _) => KEPT,
+    };
     let body = if bodiless { Bytes::new() } else { Body::new(response, keep).drain().await };
-    Concluded { outcome: outcome(status, after, body), retire }
+    let outcome = match success.zip(headers) {
+        Some((success, headers)) => success.judge(status, &headers, &body),
+        None => outcome(status, after, body),
+    };
+    Concluded { outcome, retire, exhausted }
 }
 
 /// Whether the client may be right to use the connection again. It is wrong about HTTP/1.0, where a
@@ -121,7 +140,8 @@ fn outcome(status: StatusCode, after: Option<Duration>, response: Bytes) -> Outc
         let kind = FailureKind::Status(status.as_u16());
         let name = status.canonical_reason().unwrap_or_default();
         let reason = format!("{} {name}", status.as_u16());
-        Box::new(Failure { kind, reason: format!("{}{note}", reason.trim_end()).into(), response })
+        let reason = format!("{}{note}", reason.trim_end());
+        Box::new(Failure { response, ..Failure::new(kind, reason) })
     };
     match status.as_u16() {
         200..=299 => Outcome::Delivered,

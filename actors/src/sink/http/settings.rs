@@ -8,10 +8,15 @@ use std::time::Duration;
 use awc::http::header::HeaderValue;
 use rustls::ClientConfig;
 
+use super::auth::Auth;
+use super::cloudevents::CloudEvents;
+use super::compress::Compression;
 use super::network::Network;
+use super::signature::Signature;
+use super::success::Success;
 use super::target::Target;
-use super::tls::Tls;
-use crate::route::Route;
+use super::tls::{Tls, TlsError, TlsFiles};
+use crate::route::{ExpressionError, Route};
 
 /// Where records are sent and how; the factory of the sinks that do it.
 ///
@@ -26,6 +31,11 @@ pub struct HttpSettings {
     pub(super) connect_timeout: Duration,
     pub(super) content_type: HeaderValue,
     pub(super) tls: Tls,
+    pub(super) auth: Auth,
+    pub(super) events: Option<CloudEvents>,
+    pub(super) signature: Option<Signature>,
+    pub(super) compression: Compression,
+    pub(super) success: Option<Success>,
 }
 
 /// Where records go.
@@ -98,6 +108,11 @@ impl HttpSettings {
             connect_timeout: Duration::from_secs(5),
             content_type: HeaderValue::from_static("application/json"),
             tls: Tls::default(),
+            auth: Auth::none(),
+            events: None,
+            signature: None,
+            compression: Compression::default(),
+            success: None,
         }
     }
 
@@ -161,6 +176,57 @@ impl HttpSettings {
     pub fn tls(mut self, config: Arc<ClientConfig>) -> Self {
         self.tls = Tls::given(config);
         self
+    }
+
+    /// Certificate authorities and a client certificate of one's own, from files that are read again
+    /// when they change. Blocks while it reads them.
+    ///
+    /// # Errors
+    /// A file that cannot be read or holds something else, or a key that is not the certificate's.
+    pub fn tls_files(mut self, files: &TlsFiles) -> Result<Self, TlsError> {
+        self.tls = Tls::files(files)?;
+        Ok(self)
+    }
+
+    /// What requests show so that they are let in. Every destination gets it: routes that take hosts
+    /// from records should name the hosts that may have it.
+    #[must_use]
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    /// Sends records as `CloudEvents`; a request that has a body of its own is sent as it is.
+    #[must_use]
+    pub fn cloud_events(mut self, events: CloudEvents) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    /// Signs requests as Standard Webhooks.
+    #[must_use]
+    pub fn signature(mut self, signature: Signature) -> Self {
+        self.signature = Some(signature);
+        self
+    }
+
+    /// Packs bodies; not by default.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// When a 2xx answer is a delivery; always by default. One that is none is tried again.
+    ///
+    /// The condition reads `status`, `headers` (by their names in lower case), `text` (the body, up
+    /// to 64 KiB) and `body` (the same as JSON; undefined where it is none).
+    ///
+    /// # Errors
+    /// What the language says of the condition, with its place.
+    pub fn success_when(mut self, condition: &str) -> Result<Self, Vec<ExpressionError>> {
+        self.success = Some(Success::when(condition)?);
+        Ok(self)
     }
 
     /// The URL as it may be shown: without its query, which may hold a secret. `None` where records

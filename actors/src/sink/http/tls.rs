@@ -1,4 +1,4 @@
-//! TLS below HTTP: which authorities are trusted, and that HTTP/1.1 is what is spoken.
+//! TLS below HTTP: who is trusted, who this side says to be, and that HTTP/1.1 is what is spoken.
 //!
 //! The cryptography is named explicitly (ring), so that nothing depends on a default that the
 //! embedding program may or may not have installed for its process.
@@ -7,26 +7,78 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::{ClientConfig, RootCertStore};
 
+use self::files::Files;
+use super::watched::{News, Watched};
 use crate::sink::SinkError;
 
-/// The TLS configuration, made when it is first needed and then shared.
-///
-/// Reading the system's authorities takes milliseconds and hundreds of kilobytes: once a pipeline,
-/// not once an arbiter, and not at all for plain HTTP.
-#[derive(Clone, Default)]
-pub(super) struct Tls(Arc<OnceLock<Arc<ClientConfig>>>);
+mod files;
+#[cfg(test)]
+mod tests;
+
+pub use files::{TlsError, TlsFiles};
+
+/// The TLS configuration of a sink; clones share it.
+#[derive(Clone)]
+pub(super) struct Tls(Source);
+
+#[derive(Clone)]
+enum Source {
+    /// Made when it is first needed: reading the system's authorities takes milliseconds and
+    /// hundreds of kilobytes. So once a pipeline, not once an arbiter, and not at all for plain
+    /// HTTP.
+    System(Arc<OnceLock<Arc<ClientConfig>>>),
+    Given(Arc<ClientConfig>),
+    /// Made at once, for what is wrong with the files is to be said at the start, and again when
+    /// one of them changes.
+    Files(Watched<Arc<ClientConfig>>),
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self(Source::System(Arc::default()))
+    }
+}
 
 impl Tls {
     pub(super) fn given(config: Arc<ClientConfig>) -> Self {
-        Self(Arc::new(OnceLock::from(http11_only(config))))
+        Self(Source::Given(http11_only(config)))
     }
 
+    /// With authorities or a certificate of one's own. Blocks while it reads them.
+    pub(super) fn files(files: &TlsFiles) -> Result<Self, TlsError> {
+        let files = Files::new(files)?;
+        // Those of the system are read once: they come and go with the system's own updates.
+        let system = if files.has_roots() { None } else { Some(system_roots()?) };
+        let paths = files.paths();
+        let load = move || {
+            let config = files.config(system.as_ref())?;
+            Ok(http11_only(Arc::new(config)))
+        };
+        Ok(Self(Source::Files(Watched::new(paths, load)?)))
+    }
+
+    /// The configuration for a connection that is made now. Cheap once there is one.
     pub(super) fn config(&self) -> Result<Arc<ClientConfig>, SinkError> {
-        if let Some(config) = self.0.get() {
-            return Ok(Arc::clone(config));
+        match &self.0 {
+            Source::Given(config) => Ok(Arc::clone(config)),
+            Source::Files(watched) => Ok(watched.current()),
+            Source::System(made) => {
+                if let Some(config) = made.get() {
+                    return Ok(Arc::clone(config));
+                }
+                let roots = system_roots()?;
+                let config = builder()?.with_root_certificates(roots).with_no_client_auth();
+                Ok(Arc::clone(made.get_or_init(|| http11_only(Arc::new(config)))))
+            }
         }
-        let config = http11_only(Arc::new(with_system_roots()?));
-        Ok(Arc::clone(self.0.get_or_init(|| config)))
+    }
+
+    /// What became of its files since this was last asked, for the log.
+    pub(super) fn news(&self) -> Option<News> {
+        match &self.0 {
+            Source::Files(watched) => watched.news(),
+            Source::System(_) | Source::Given(_) => None,
+        }
     }
 }
 
@@ -39,7 +91,7 @@ fn http11_only(mut config: Arc<ClientConfig>) -> Arc<ClientConfig> {
     config
 }
 
-fn with_system_roots() -> Result<ClientConfig, SinkError> {
+fn system_roots() -> Result<RootCertStore, SinkError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(found.certs);
@@ -50,7 +102,7 @@ fn with_system_roots() -> Result<ClientConfig, SinkError> {
              (package ca-certificates, or SSL_CERT_FILE){why}"
         )));
     }
-    Ok(builder()?.with_root_certificates(roots).with_no_client_auth())
+    Ok(roots)
 }
 
 fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, SinkError> {

@@ -11,7 +11,10 @@ use crate::sink::{SinkContext, SinkFactory};
 
 mod connections;
 mod deliveries;
+mod dressed;
 mod interim;
+mod mutual;
+mod oauth2;
 mod outcomes;
 mod requests;
 mod reuse;

@@ -34,6 +34,7 @@ async fn what_may_pass_is_tried_again() {
             kind: FailureKind::Status(status),
             reason: reason.into(),
             response: "why".into(),
+            url: None,
         };
         assert_eq!((after, failure), (None, expected));
     }
@@ -55,6 +56,7 @@ async fn what_will_not_pass_is_rejected() {
             kind: FailureKind::Status(status),
             reason: reason.into(),
             response: "why".into(),
+            url: None,
         };
         assert_eq!(failure, expected);
     }
