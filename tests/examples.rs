@@ -50,3 +50,9 @@ fn wire_the_actors_delivers_through_actors_wired_by_hand() {
         "delivered 500 of 500 records through actors on one arbiter"
     );
 }
+
+#[test]
+fn custom_route_makes_two_requests_of_some_records_and_none_of_others() {
+    let line = last_line("custom_route");
+    assert_eq!(line, "900 orders and 100 notes of 1000 records, 100 of them filtered");
+}
