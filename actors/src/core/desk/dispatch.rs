@@ -58,15 +58,14 @@ impl<T: Item> Desk<T> {
     ) -> Option<Delivery<T>> {
         for _ in 0..LOOKS {
             let idle = self.limit.checked_sub(self.sending).filter(|idle| *idle > 0)?;
-            let (lane, to) = match self.next(idle, now)? {
-                Found::Queued(lane, to) => (lane, to),
-                Found::Ready(lane) => {
-                    let step = route(self.lanes.head(lane));
-                    match self.place(lane, step, (idle, now, random), effects) {
-                        Some(to) => (lane, to),
-                        None => continue,
-                    }
-                }
+            let (lane, admitted) = self.next(idle, now)?;
+            let step = route(self.lanes.head(lane));
+            let to = match admitted.filter(|to| self.goes_to(*to, &step)) {
+                Some(to) => to,
+                None => match self.place(lane, step, (idle, now, random), effects) {
+                    Some(to) => to,
+                    None => continue,
+                },
             };
             self.sending += 1;
             let ticket = self.destinations.began(to, now);
@@ -77,19 +76,31 @@ impl<T: Item> Desk<T> {
         None
     }
 
-    fn next(&mut self, idle: usize, now: Moment) -> Option<Found> {
+    /// The lane whose turn it is, and where it waited for the destination of its head, that one:
+    /// it takes the request now.
+    fn next(&mut self, idle: usize, now: Moment) -> Option<(LaneId, Option<DestinationId>)> {
         if let Some(lane) = self.destinations.next_homeless() {
-            return Some(Found::Ready(lane));
+            return Some((lane, None));
         }
         self.turn_of_queued = !self.turn_of_queued;
         if !self.turn_of_queued
             && let Some(lane) = self.lanes.next()
         {
-            return Some(Found::Ready(lane));
+            return Some((lane, None));
         }
         match self.destinations.next(idle, now) {
-            Some((lane, to)) => Some(Found::Queued(lane, to)),
-            None => self.lanes.next().map(Found::Ready),
+            Some((lane, to)) => Some((lane, Some(to))),
+            None => self.lanes.next().map(|lane| (lane, None)),
+        }
+    }
+
+    /// Whether a step goes to this destination, as it did when its lane was queued for it. A route
+    /// that has changed its mind costs that destination nothing but a place in its rate.
+    fn goes_to(&self, to: DestinationId, step: &Step) -> bool {
+        match step {
+            Step::Send { to: None, .. } => to == DestinationId::ONLY,
+            Step::Send { to: Some(name), .. } => self.destinations.name(to) == name,
+            Step::Filter | Step::Refuse { .. } => false,
         }
     }
 
@@ -109,16 +120,19 @@ impl<T: Item> Desk<T> {
                     None => Some(DestinationId::ONLY),
                     Some(name) => self.destinations.find(&name, now),
                 };
-                let Some(to) = to else {
-                    self.lanes.queue(lane, None);
-                    self.destinations.queue_homeless(lane);
-                    return None;
-                };
-                if self.destinations.admits(to, idle, now) {
+                if let Some(to) = to.filter(|to| self.destinations.admits(*to, idle, now)) {
                     return Some(to);
                 }
-                self.lanes.queue(lane, Some(to));
-                self.destinations.queue(to, lane);
+                // What waits first keeps what was made of it. That of all that wait could be many
+                // times the buffer.
+                if self.destinations.waiting() >= self.limit {
+                    self.lanes.head(lane).item.rest();
+                }
+                self.lanes.queue(lane, to);
+                match to {
+                    Some(to) => self.destinations.queue(to, lane),
+                    None => self.destinations.queue_homeless(lane),
+                }
             }
             Step::Filter => {
                 let Entry { item, .. } = self.lanes.pop(lane);
@@ -183,12 +197,4 @@ impl<T: Item> Desk<T> {
         }
         entries
     }
-}
-
-/// A lane whose turn it is.
-enum Found {
-    /// It waited for this destination, which takes it now.
-    Queued(LaneId, DestinationId),
-    /// Where its head goes is to be asked.
-    Ready(LaneId),
 }

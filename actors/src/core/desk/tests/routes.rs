@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::core::destinations::Terms;
+use crate::core::lanes::Entry;
 use crate::core::retry::Action;
 
 /// Where an item's requests go, one letter a destination; `-` filters it, `!` refuses it.
@@ -249,6 +250,72 @@ fn what_waits_for_retry_after_of_its_destination_waits_together() {
     it.wakes();
     assert_eq!(it.now, Moment(Duration::from_secs(7)));
     assert!(it.send().is_some());
+}
+
+/// An item that counts how often it was asked for and told to rest.
+#[derive(Debug)]
+struct Planned {
+    lane: u64,
+    made: bool,
+}
+
+impl Item for Planned {
+    fn lane(&self) -> LaneId {
+        LaneId(self.lane)
+    }
+
+    fn epoch(&self) -> Epoch {
+        Epoch(1)
+    }
+
+    fn rest(&mut self) {
+        self.made = false;
+    }
+}
+
+#[test]
+fn of_those_that_wait_no_more_keep_what_was_made_of_them_than_there_are_senders() {
+    let mut desk = Desk::with_terms(RetryPolicy::default(), at_most(1), 3, Batch::ONE);
+    for lane in 0..50 {
+        desk.accept(Planned { lane, made: false }).expect("it is no late arrival");
+    }
+    let mut asked = 0;
+    let mut send = |desk: &mut Desk<Planned>| {
+        let route = |entry: &mut Entry<Planned>| {
+            asked += usize::from(!entry.item().made);
+            entry.item_mut().made = true;
+            Step::Send { to: Some(Arc::from("a")), requests: 1 }
+        };
+        desk.dispatch_by(Moment::default(), 0, route, &mut |_| {})
+    };
+    let made = |desk: &Desk<Planned>| {
+        let heads = desk.lanes().filter_map(|lane| lane.queued().next());
+        heads.filter(|head| head.item().made).count()
+    };
+    let mut sent = 0;
+    let mut next = send(&mut desk);
+    while let Some(delivery) = next {
+        sent += 1;
+        assert!(send(&mut desk).is_none(), "one at a time");
+        assert!(made(&desk) <= 3, "{}", made(&desk));
+        desk.conclude(delivery, Outcome::Delivered, Moment::default(), 0, &mut |_| {});
+        next = send(&mut desk);
+    }
+    assert_eq!(sent, 50);
+    assert!((50..=100).contains(&asked), "at most twice each: {asked}");
+}
+
+#[test]
+fn a_route_that_changes_its_mind_is_followed() {
+    let mut it = Routed::new(at_most(1), 9, &[(1, "a"), (2, "a")]);
+    let mut first = it.send_all();
+    assert_eq!(sent(&first), [(0, 'a')]);
+    it.ways[1] = "b";
+    it.ends(first.remove(0).0, Outcome::Delivered);
+    assert_eq!(sent(&it.send_all()), [(1, 'b')]);
+    it.ways.push("a");
+    assert_eq!(it.desk.accept(Rec { number: 2, lane: 3, epoch: 1 }), Ok(()));
+    assert_eq!(sent(&it.send_all()), [(2, 'a')], "and its former destination is free");
 }
 
 const WAYS: [Way; 9] = ["a", "b", "ab", "ba", "abc", "aa", "cabc", "-", "!"];
