@@ -13,6 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use slog::Logger;
 
 use self::oauth2::Tokens;
+use super::proxy::Proxies;
 use super::secret::Secret;
 use super::watched::News;
 use crate::core::outcome::Failure;
@@ -117,6 +118,16 @@ impl Auth {
     /// Whether requests show nothing.
     pub(super) fn is_none(&self) -> bool {
         matches!(self.0, Kind::None)
+    }
+
+    /// With tokens fetched through this proxy, unless their endpoint was given one of its own.
+    pub(super) fn through(&self, proxies: Option<&Proxies>) -> Self {
+        match (&self.0, proxies) {
+            (Kind::OAuth2(oauth2), Some(proxies)) => {
+                Self::oauth2(OAuth2::clone(oauth2).through(proxies))
+            }
+            _ => self.clone(),
+        }
     }
 
     /// What authorizes the requests of one arbiter.

@@ -1,5 +1,6 @@
-//! Opens connections: name, TCP, TLS. The client is given them through the seam that awc has for
-//! TCP connections, so that TLS is done here too and the client speaks plain HTTP over either.
+//! Opens connections: name, TCP, a proxy's tunnel, TLS. The client is given them through the seam
+//! that awc has for TCP connections, so that TLS is done here too and the client speaks plain HTTP
+//! over either.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::network::{Network, is_public};
+use super::proxy::{Proxies, TunnelError};
 use super::settings::{HttpSettings, Way};
 use super::stream::Transport;
 use super::target::Target;
@@ -43,6 +45,14 @@ pub enum ConnectError {
         /// The name.
         host: Arc<str>,
     },
+    /// The proxy gives no tunnel to the other side.
+    #[error("proxy {proxy}: {why}")]
+    Proxy {
+        /// The proxy's host and port.
+        proxy: Arc<str>,
+        /// Why.
+        why: TunnelError,
+    },
     /// It took too long.
     #[error("connect: no connection within {0:?}")]
     Timeout(Duration),
@@ -60,6 +70,8 @@ pub(super) struct Dialer {
     timeout: Duration,
     /// Addresses that are not of the public internet are refused, unless they are in these networks.
     guard: Option<Arc<[Network]>>,
+    /// What connections go through; none where the target is connected to without it.
+    proxies: Option<Proxies>,
 }
 
 impl Dialer {
@@ -84,6 +96,7 @@ impl Dialer {
             tls,
             timeout: settings.connect_timeout,
             guard: host_from_record.then(|| settings.allowed_networks.as_slice().into()),
+            proxies: settings.proxies.clone().filter(|proxies| proxies.apply_to(target)),
         })
     }
 
@@ -101,36 +114,43 @@ impl Dialer {
         }
     }
 
-    /// Tries one address after the other. Each gets its share of the time, so that one that
-    /// swallows packets (a broken IPv6 route, a node that is gone) does not use up all of it.
     async fn dial_tcp(&self) -> Result<TcpStream, ConnectError> {
         let started = Instant::now();
-        let addresses = self.resolve().await?;
-        let mut error = ConnectError::Timeout(self.timeout);
-        for (tried, address) in (0..).zip(&addresses) {
-            let left = self.timeout.saturating_sub(started.elapsed());
-            let untried = u32::try_from(addresses.len()).unwrap_or(u32::MAX) - tried;
-            match timeout(left / untried, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
-                    // Without it the end of a body of several segments waits for the server's
-                    // delayed acknowledgement (40 ms); awc leaves it off.
-                    stream.set_nodelay(true).map_err(ConnectError::Tcp)?;
-                    return Ok(stream);
-                }
-                Ok(Err(refused)) => error = ConnectError::Tcp(refused),
-                Err(_) => error = ConnectError::Timeout(self.timeout),
+        let left = || self.timeout.saturating_sub(started.elapsed());
+        match &self.proxies {
+            None => {
+                let addresses = self.resolve().await?;
+                in_turn(&addresses, left(), async |address, _| open(address).await).await
+            }
+            Some(it) if self.guard.is_none() => {
+                it.proxy.tunnel(&self.host, self.port, self.timeout).await
+            }
+            // A proxy that is told the name looks it up itself, and may find an address that was
+            // not checked. So it is told an address that was; the certificate is still to be for
+            // the name. Where only the proxy can look up names, such hosts are out of reach. And
+            // one that leads to this machine does not lead to the proxy's by way of the proxy.
+            Some(it) => {
+                let addresses = self.resolve().await?;
+                let through = async |address: SocketAddr, share| {
+                    let (host, port) = (address.ip().to_canonical().to_string(), address.port());
+                    if it.except.covers(&host, port) {
+                        open(address).await
+                    } else {
+                        it.proxy.tunnel(&host, port, share).await
+                    }
+                };
+                in_turn(&addresses, left(), through).await
             }
         }
-        Err(error)
+        .map_err(|error| match error {
+            // Of all the time there was, not of what was left for this.
+            ConnectError::Timeout(_) => ConnectError::Timeout(self.timeout),
+            other => other,
+        })
     }
 
     async fn resolve(&self) -> Result<Vec<SocketAddr>, ConnectError> {
-        let failed = |source| ConnectError::Name { host: Arc::clone(&self.host), source };
-        let found = tokio::net::lookup_host((&*self.host, self.port)).await.map_err(failed)?;
-        let mut addresses: Vec<_> = found.collect();
-        if addresses.is_empty() {
-            return Err(failed(io::Error::other("it has no address")));
-        }
+        let mut addresses = lookup(&self.host, self.port).await?;
         // Looked at here, of the very addresses that are connected to: a name that was looked up
         // before to be checked may mean another address by now.
         if let Some(allowed) = &self.guard {
@@ -142,6 +162,48 @@ impl Dialer {
         }
         Ok(addresses)
     }
+}
+
+/// The addresses of a name; at least one.
+pub(super) async fn lookup(host: &Arc<str>, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+    let failed = |source| ConnectError::Name { host: Arc::clone(host), source };
+    let found = tokio::net::lookup_host((&**host, port)).await.map_err(failed)?;
+    let addresses: Vec<_> = found.collect();
+    if addresses.is_empty() {
+        return Err(failed(io::Error::other("it has no address")));
+    }
+    Ok(addresses)
+}
+
+/// Tries one address after the other. Each gets its share of the time, so that one that swallows
+/// packets (a broken IPv6 route, a node that is gone) does not use up all of it.
+pub(super) async fn in_turn(
+    addresses: &[SocketAddr],
+    limit: Duration,
+    connect: impl AsyncFn(SocketAddr, Duration) -> Result<TcpStream, ConnectError>,
+) -> Result<TcpStream, ConnectError> {
+    let started = Instant::now();
+    let mut error = ConnectError::Timeout(limit);
+    for (tried, address) in (0..).zip(addresses) {
+        let left = limit.saturating_sub(started.elapsed());
+        let untried = u32::try_from(addresses.len()).unwrap_or(u32::MAX) - tried;
+        let share = left / untried;
+        match timeout(share, connect(*address, share)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(failed)) => error = failed,
+            Err(_) => error = ConnectError::Timeout(limit),
+        }
+    }
+    Err(error)
+}
+
+/// A TCP connection to an address.
+pub(super) async fn open(address: SocketAddr) -> Result<TcpStream, ConnectError> {
+    let stream = TcpStream::connect(address).await.map_err(ConnectError::Tcp)?;
+    // Without it the end of a body of several segments waits for the server's delayed
+    // acknowledgement (40 ms); awc leaves it off.
+    stream.set_nodelay(true).map_err(ConnectError::Tcp)?;
+    Ok(stream)
 }
 
 /// Opens a connection to where the settings point, TLS included, and closes it without sending a

@@ -53,7 +53,7 @@ impl Dress {
         let signer = settings.signature.as_ref().map(Signature::signer);
         let packed = settings.compression.coding() != Coding::None;
         Ok(Self {
-            authorizer: settings.auth.authorizer(log)?,
+            authorizer: settings.auth.through(settings.proxies.as_ref()).authorizer(log)?,
             plain: settings.auth.is_none() && events.is_none() && signer.is_none() && !packed,
             events,
             signer,

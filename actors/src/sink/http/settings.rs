@@ -12,6 +12,7 @@ use super::auth::Auth;
 use super::cloudevents::CloudEvents;
 use super::compress::Compression;
 use super::network::Network;
+use super::proxy::{NoProxy, Proxies, Proxy};
 use super::signature::Signature;
 use super::success::Success;
 use super::target::Target;
@@ -31,6 +32,7 @@ pub struct HttpSettings {
     pub(super) connect_timeout: Duration,
     pub(super) content_type: HeaderValue,
     pub(super) tls: Tls,
+    pub(super) proxies: Option<Proxies>,
     pub(super) auth: Auth,
     pub(super) events: Option<CloudEvents>,
     pub(super) signature: Option<Signature>,
@@ -108,6 +110,7 @@ impl HttpSettings {
             connect_timeout: Duration::from_secs(5),
             content_type: HeaderValue::from_static("application/json"),
             tls: Tls::default(),
+            proxies: None,
             auth: Auth::none(),
             events: None,
             signature: None,
@@ -146,7 +149,7 @@ impl HttpSettings {
         Ok(self)
     }
 
-    /// The longest wait for a connection: name, TCP and TLS together; 5 s by default.
+    /// The longest wait for a connection: name, TCP, a proxy's answer and TLS together; 5 s by default.
     ///
     /// # Errors
     /// Zero.
@@ -186,6 +189,18 @@ impl HttpSettings {
     pub fn tls_files(mut self, files: &TlsFiles) -> Result<Self, TlsError> {
         self.tls = Tls::files(files)?;
         Ok(self)
+    }
+
+    /// A forward proxy that requests to `https` URLs go through, those for tokens too, but for the
+    /// hosts excepted and this machine; those to `http` URLs never do. None by default: no
+    /// environment is read here, see [`Proxies::from_env`].
+    ///
+    /// A host that comes from a record is looked up and checked here, and the proxy is told the
+    /// address that was found.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy, except: NoProxy) -> Self {
+        self.proxies = Some(Proxies { proxy, except });
+        self
     }
 
     /// What requests show so that they are let in. Every destination gets it: routes that take hosts

@@ -292,16 +292,16 @@ fn of_those_that_wait_no_more_keep_what_was_made_of_them_than_there_are_senders(
         let heads = desk.lanes().filter_map(|lane| lane.queued().next());
         heads.filter(|head| head.item().made).count()
     };
-    let mut sent = 0;
+    let mut count = 0;
     let mut next = send(&mut desk);
     while let Some(delivery) = next {
-        sent += 1;
+        count += 1;
         assert!(send(&mut desk).is_none(), "one at a time");
         assert!(made(&desk) <= 3, "{}", made(&desk));
         desk.conclude(delivery, Outcome::Delivered, Moment::default(), 0, &mut |_| {});
         next = send(&mut desk);
     }
-    assert_eq!(sent, 50);
+    assert_eq!(count, 50);
     assert!((50..=100).contains(&asked), "at most twice each: {asked}");
 }
 

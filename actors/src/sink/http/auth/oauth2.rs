@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use self::endpoint::{Issued, fetch};
 use super::super::place::Place;
+use super::super::proxy::Proxies;
 use super::super::secret::Secret;
 use super::super::settings::HttpSettings;
 use super::super::target::Target;
@@ -89,11 +90,17 @@ impl OAuth2 {
         self
     }
 
-    /// Changes how the endpoint is reached: its TLS settings and timeouts. What else the settings
-    /// hold is of no account for it.
+    /// Changes how the endpoint is reached: its TLS settings, its timeouts, and its proxy if that is
+    /// not the one of the requests that the tokens are for. What else the settings hold is of no
+    /// account for it.
     #[must_use]
     pub fn reach(mut self, change: impl FnOnce(HttpSettings) -> HttpSettings) -> Self {
         self.endpoint = change(self.endpoint);
+        self
+    }
+
+    pub(super) fn through(mut self, proxies: &Proxies) -> Self {
+        self.endpoint.proxies.get_or_insert_with(|| proxies.clone());
         self
     }
 

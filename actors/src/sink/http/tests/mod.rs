@@ -16,6 +16,8 @@ mod interim;
 mod mutual;
 mod oauth2;
 mod outcomes;
+mod post;
+mod proxied;
 mod requests;
 mod reuse;
 mod routes;
