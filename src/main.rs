@@ -8,6 +8,9 @@
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+#[cfg_attr(not(test), expect(dead_code, reason = "its settings are not read yet"))]
+#[expect(unused_imports, reason = "its settings are not read yet")]
+mod alerts;
 mod api;
 mod cli;
 mod commands;

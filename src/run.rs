@@ -14,7 +14,7 @@ use slog::{Logger, error, info, warn};
 use crate::cli::exit;
 use crate::settings::{Listen, Settings};
 use crate::signals::Endings;
-use crate::{api, logging, stats_line, wiring};
+use crate::{alerts, api, logging, stats_line, wiring};
 
 /// Runs until told to stop; gives the code to exit with.
 pub fn run(settings: &Settings) -> u8 {
@@ -77,7 +77,12 @@ async fn serve(
         .log
         .stats_interval
         .map(|every| actix_rt::spawn(stats_line::every(every, handles.clone(), log.clone())));
+    let alerts = alerts::start(&[], &handles, log);
     let ended = lead(&handles, &mut endings, log).await;
+    // A second signal waits for nobody.
+    if !matches!(ended, Err(RunError::SecondSignal)) {
+        alerts.finish().await;
+    }
     if let Some(line) = line {
         line.abort();
         stats_line::last(&handles, log);
