@@ -8,8 +8,6 @@
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-#[cfg_attr(not(test), expect(dead_code, reason = "its settings are not read yet"))]
-#[expect(unused_imports, reason = "its settings are not read yet")]
 mod alerts;
 mod api;
 mod cli;
@@ -37,7 +35,7 @@ fn main() -> ExitCode {
     ExitCode::from(match cli.command {
         Command::Run(flags) => with(load(flags.given()), |(settings, _tried)| run::run(&settings)),
         Command::Check(args) => with(load(args.pipeline.given()), |(settings, _tried)| {
-            commands::check::run(&settings, args.connect)
+            commands::check::run(&settings, &args)
         }),
         Command::Offsets(flags) => {
             let groups = settings::load_groups(&Sources::of_process(flags.given()));
@@ -53,9 +51,11 @@ fn main() -> ExitCode {
     })
 }
 
-/// The settings of `run` and `check`, which librdkafka takes as a whole too; else one line a problem.
+/// The settings of `run` and `check`, which librdkafka and the sinks take as a whole too; else one
+/// line a problem.
 fn load(flags: Flags) -> Result<(Settings, Vec<Tried>), Vec<String>> {
     let settings = settings::load(&Sources::of_process(flags)).map_err(|it| it.lines().to_vec())?;
+    wiring::try_sinks(&settings)?;
     let tried = wiring::try_properties(&settings)?;
     Ok((settings, tried))
 }

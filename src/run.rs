@@ -77,7 +77,7 @@ async fn serve(
         .log
         .stats_interval
         .map(|every| actix_rt::spawn(stats_line::every(every, handles.clone(), log.clone())));
-    let alerts = alerts::start(&[], &handles, log);
+    let alerts = alerts::start(&settings.alerts, &handles, log);
     let ended = lead(&handles, &mut endings, log).await;
     // A second signal waits for nobody.
     if !matches!(ended, Err(RunError::SecondSignal)) {

@@ -3,12 +3,19 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use keyway_actors::core::limiter::Rate;
 use keyway_actors::kafka::admin::{self, Tried};
-use keyway_actors::sink::http::{HttpSettings, HttpSettingsError};
+use keyway_actors::route::{ExpressionError, TemplateError, TemplateRoutes};
+use keyway_actors::sink::http::{
+    Auth, AuthError, CloudEvents, CloudEventsError, Coding, Compression, FileError, HttpSettings,
+    HttpSettingsError, Mode, OAuth2, Secret, Signature, SignatureError, TlsError, TlsFiles,
+};
 use keyway_actors::{DeadLetterConfig, DestinationConfig, PipelineConfig, RetryPolicy};
 
 use crate::settings::{
-    self, DeadLetterSettings, KafkaProperties, PipelineSettings, RetrySettings, Settings,
+    self, AuthSettings, CompressionSettings, DeadLetterSettings, DestinationSettings, EventMode,
+    EventSettings, KafkaProperties, PipelineSettings, RetrySettings, Routes, SecretSource,
+    Settings, Way,
 };
 
 /// What the library is told of a pipeline.
@@ -29,8 +36,8 @@ pub fn pipeline(settings: &PipelineSettings) -> PipelineConfig {
         drain_deadline: settings.drain_deadline,
         offset_overflow: settings.offset_overflow,
         offset_metadata_max_bytes: settings.offset_metadata_max_bytes,
-        destinations: DestinationConfig::default(),
-        retry: retry(settings.retry),
+        destinations: destinations(&settings.http.destination),
+        retry: retry(&settings.retry),
         dead_letter: settings.dead_letter.as_ref().map(dead_letter),
     }
 }
@@ -51,14 +58,154 @@ pub fn try_properties(settings: &Settings) -> Result<Vec<Tried>, Vec<String>> {
     if refused.is_empty() { Ok(tried) } else { Err(refused) }
 }
 
-/// The HTTP sink of a pipeline.
+/// Has each sink take its settings, connecting to nobody.
 ///
 /// # Errors
-/// What the sink refuses; the settings have checked the same before.
-pub fn sink(settings: &settings::HttpSettings) -> Result<HttpSettings, HttpSettingsError> {
-    HttpSettings::new(&settings.url.to_string())?
+/// What they refuse, one line each: a secret that cannot be sent, files that are gone meanwhile.
+pub fn try_sinks(settings: &Settings) -> Result<(), Vec<String>> {
+    let refused: Vec<String> = settings
+        .pipelines
+        .iter()
+        .filter_map(|settings| Some((settings, sink(&settings.http).err()?)))
+        .map(|(settings, error)| format!("pipeline {:?}: {error}", settings.name))
+        .collect();
+    if refused.is_empty() { Ok(()) } else { Err(refused) }
+}
+
+/// What a sink cannot be made of.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkRefused {
+    /// A setting of the sink.
+    #[error("http: {0}")]
+    Http(#[from] HttpSettingsError),
+    /// The first of the routes that cannot be used.
+    #[error("{0}")]
+    Route(TemplateError),
+    /// The condition that tells a success.
+    #[error("http.success_when: {0}")]
+    Success(ExpressionError),
+    /// What is signed with.
+    #[error("http.signature: {0}")]
+    Signature(#[from] SignatureError),
+    /// How requests are authorized.
+    #[error("http.auth: {0}")]
+    Auth(#[from] AuthError),
+    /// How records become events.
+    #[error("http.cloudevents: {0}")]
+    Events(#[from] CloudEventsError),
+    /// The files of TLS.
+    #[error("http.tls: {0}")]
+    Tls(#[from] TlsError),
+    /// The file of a secret.
+    #[error("{0}")]
+    File(#[from] FileError),
+}
+
+/// The HTTP sink of a pipeline. Blocks while it reads the files that hold secrets.
+///
+/// # Errors
+/// What the sink refuses.
+pub fn sink(settings: &settings::HttpSettings) -> Result<HttpSettings, SinkRefused> {
+    let sink = match &settings.way {
+        Way::One(url) => HttpSettings::new(&url.to_string())?,
+        Way::Routes(written) => HttpSettings::routed(routes(written)?),
+    };
+    let mut sink = sink
         .timeout(settings.timeout)?
-        .content_type(&settings.content_type)
+        .connect_timeout(settings.connect_timeout)?
+        .content_type(&settings.content_type)?
+        .connections(settings.connections)?
+        .allowed_networks(settings.allowed_networks.clone())
+        .auth(auth(&settings.auth, settings.tls.as_ref())?)
+        .compression(settings.compression.map(compression).unwrap_or_default());
+    if let Some(condition) = &settings.success_when {
+        let first = |mut errors: Vec<ExpressionError>| SinkRefused::Success(errors.remove(0));
+        sink = sink.success_when(condition).map_err(first)?;
+    }
+    if let Some(settings) = &settings.cloud_events {
+        sink = sink.cloud_events(events(settings)?);
+    }
+    if !settings.signature.is_empty() {
+        let secrets: Result<Vec<_>, _> = settings.signature.iter().map(secret).collect();
+        sink = sink.signature(Signature::new(secrets?)?);
+    }
+    if let Some(proxies) = &settings.proxy {
+        sink = sink.proxy(proxies.proxy.clone(), proxies.except.clone());
+    }
+    match &settings.tls {
+        Some(files) => Ok(sink.tls_files(files)?),
+        None => Ok(sink),
+    }
+}
+
+fn auth(settings: &AuthSettings, files: Option<&TlsFiles>) -> Result<Auth, SinkRefused> {
+    Ok(match settings {
+        AuthSettings::None => Auth::none(),
+        AuthSettings::Basic { username, password } => Auth::basic(username, secret(password)?)?,
+        AuthSettings::Bearer { token } => Auth::bearer(secret(token)?)?,
+        AuthSettings::Header { name, value } => Auth::header(name, secret(value)?)?,
+        AuthSettings::OAuth2 { token_url, client_id, client_secret, scope, audience } => {
+            let mut oauth2 = OAuth2::new(token_url, client_id, secret(client_secret)?)?;
+            if let Some(scope) = scope {
+                oauth2 = oauth2.scope(scope);
+            }
+            if let Some(audience) = audience {
+                oauth2 = oauth2.audience(audience);
+            }
+            // Who issues tokens is vouched for as those are who take them.
+            let mut refused = None;
+            if let Some(files) = files {
+                oauth2 = oauth2.reach(|endpoint| match endpoint.clone().tls_files(files) {
+                    Ok(endpoint) => endpoint,
+                    Err(error) => {
+                        refused = Some(error);
+                        endpoint
+                    }
+                });
+            }
+            match refused {
+                Some(error) => return Err(error.into()),
+                None => Auth::oauth2(oauth2),
+            }
+        }
+    })
+}
+
+fn secret(source: &SecretSource) -> Result<Secret, FileError> {
+    match source {
+        SecretSource::Given(value) => Ok(Secret::given(value.as_str())),
+        SecretSource::File(path) => Secret::file(path),
+    }
+}
+
+fn compression(settings: CompressionSettings) -> Compression {
+    let coding = match settings.coding {
+        settings::Coding::Gzip => Coding::Gzip,
+        settings::Coding::Zstd => Coding::Zstd,
+    };
+    Compression::new(coding).least(settings.min_bytes)
+}
+
+fn events(settings: &EventSettings) -> Result<CloudEvents, CloudEventsError> {
+    let mut events = CloudEvents::new(match settings.mode {
+        EventMode::Binary => Mode::Binary,
+        EventMode::Structured => Mode::Structured,
+    });
+    if let Some(source) = &settings.source {
+        events = events.source(source)?;
+    }
+    if let Some(kind) = &settings.kind {
+        events = events.kind(kind)?;
+    }
+    Ok(events)
+}
+
+/// The routes of a pipeline.
+///
+/// # Errors
+/// The first that is wrong with them.
+pub fn routes(routes: &Routes) -> Result<TemplateRoutes, SinkRefused> {
+    TemplateRoutes::new(&routes.settings).map_err(|mut errors| SinkRefused::Route(errors.remove(0)))
 }
 
 /// The properties, as the library takes them.
@@ -70,14 +217,28 @@ fn dead_letter(settings: &DeadLetterSettings) -> DeadLetterConfig {
     DeadLetterConfig { topic: settings.topic.clone(), kafka: kafka(&settings.kafka) }
 }
 
-fn retry(settings: RetrySettings) -> RetryPolicy {
+fn destinations(settings: &DestinationSettings) -> DestinationConfig {
+    DestinationConfig {
+        max_in_flight: settings.max_in_flight,
+        adaptive: settings.adaptive,
+        rate: settings.rate.map(|(pace, burst)| Rate::new(pace.requests, pace.per, burst)),
+        breaker: settings.breaker,
+        retry_after: settings.retry_after,
+    }
+}
+
+fn retry(settings: &RetrySettings) -> RetryPolicy {
     RetryPolicy {
         initial: settings.initial,
         factor: settings.factor,
         max: settings.max,
+        jitter: settings.jitter,
+        retry_after_cap: settings.retry_after_cap,
         max_attempts: settings.max_attempts.map_or(0, NonZeroU32::get),
+        max_age: settings.max_age,
+        retry_on: settings.retry_on.clone(),
+        reject_on: settings.reject_on.clone(),
         on_rejected: settings.on_rejected,
         on_exhausted: settings.on_exhausted,
-        ..RetryPolicy::default()
     }
 }

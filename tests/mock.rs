@@ -17,7 +17,12 @@
 mod support;
 
 mod mock {
+    mod access;
+    mod alerts;
+    mod connections;
     mod dead_letters;
+    mod destinations;
+    mod events;
     mod flow;
     mod order;
     mod outages;
@@ -28,6 +33,7 @@ mod mock {
     mod requests;
     mod resume;
     mod retries;
+    mod routes;
     mod settled;
     mod stage;
     mod stopping;

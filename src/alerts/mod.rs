@@ -32,7 +32,7 @@ use tokio::sync::watch::Sender;
 
 pub use self::kind::AlertKind;
 pub use self::settings::{AlertSettings, WebhookUrl};
-pub use self::template::{Template, TemplateError};
+pub use self::template::Template;
 
 use self::alert::Alert;
 use self::webhook::{LAST_WORDS, Surroundings, TICK, Webhook};

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap::builder::styling::Style;
 
-use crate::settings::table::{ROWS, Row, Standard};
+use crate::settings::table::{Row, Standard, rows};
 
 /// Headings of the flags.
 pub const WHAT: &str = "What to deliver";
@@ -14,7 +14,8 @@ pub const HOW: &str = "How";
 pub const PROCESS: &str = "The process";
 
 /// Below the short help.
-pub const SHORT: &str = "`--help` adds examples, exit codes and the variables of the environment.";
+pub const SHORT: &str =
+    "`--help` adds examples, exit codes and the most used variables of the environment.";
 
 /// Below the help of `demo`.
 pub const DEMO: &str = "\
@@ -52,6 +53,10 @@ pub const CHECK_EXAMPLES: Examples = &[
         "Try the brokers, topics and endpoints as well:",
         "keyway check --connect --config keyway.toml",
     ),
+    (
+        "Say which requests a record would become:",
+        "keyway check --record record.json --config keyway.toml",
+    ),
 ];
 
 /// Of `offsets`.
@@ -68,7 +73,7 @@ pub fn flag(about: &str, row: &Row) -> String {
     }
 }
 
-/// Examples, exit codes and the variables.
+/// Examples, exit codes and the most used variables.
 pub fn long(examples: Examples) -> String {
     let mut text = heading("Examples");
     for (what, line) in examples {
@@ -93,14 +98,17 @@ const EXIT_CODES: &str = "  0   stopped cleanly
 const RULES: &str = "
   * retry at the longest wait, or dead_letter where there is a dead-letter topic
 
+Every setting, with what it may be, is in docs/configuration.md: connections, the breaker, \
+authorization, signatures, TLS, compression, events, routes.
+
 A flag wins over its variable, a variable over the file, the file over the default in brackets. An \
 empty variable counts as not set; an unknown KEYWAY_ variable is refused. Durations are written \
 500ms, 5s, 2m or 1h, sizes 64MiB, 10MB or in bytes.
 
 In the file the process has [api] and [log], a pipeline has [[pipeline]] with [pipeline.http], \
-[pipeline.retry] and [pipeline.dead_letter], and librdkafka's properties are in [kafka] and \
-[pipeline.kafka]. A key is called as its variable ends: KEYWAY_RETRY_INITIAL is initial in \
-[pipeline.retry]. Only KEYWAY_URL is url and KEYWAY_REQUEST_TIMEOUT timeout in [pipeline.http], \
+[pipeline.retry], [pipeline.dead_letter] and more below them, and librdkafka's properties are in \
+[kafka] and [pipeline.kafka]. A key is called as its variable ends: KEYWAY_RETRY_INITIAL is initial \
+in [pipeline.retry]. Only KEYWAY_URL is url and KEYWAY_REQUEST_TIMEOUT timeout in [pipeline.http], \
 KEYWAY_MAX_ATTEMPTS max_attempts in [pipeline.retry], KEYWAY_LISTEN listen in [api]. ${NAME} in a \
 string is taken from the environment.";
 
@@ -109,19 +117,24 @@ fn heading(text: &str) -> String {
     format!("{style}{text}:{style:#}\n")
 }
 
+/// The settings that the page has: more than these nobody reads there.
+pub fn shown() -> impl Iterator<Item = &'static Row> + Clone {
+    rows().filter(|row| !row.rare)
+}
+
 /// One line a variable: its name, what it sets, its default.
 pub fn variables() -> String {
     let kafka = ("KEYWAY_KAFKA_<PROPERTY>", "any property of librdkafka, _ for .".to_owned());
-    let rows = ROWS.iter().map(|row| {
+    let lines = shown().map(|row| {
         let about = match row.standard {
             Standard::Nothing => row.about.to_owned(),
             standard => format!("{} [{}]", row.about, standard.shown()),
         };
         (row.variable, about)
     });
-    let width = ROWS.iter().map(|row| row.variable.len()).max().unwrap_or_default();
+    let width = shown().map(|row| row.variable.len()).max().unwrap_or_default();
     let mut text = String::new();
-    for (name, about) in rows.chain([kafka]) {
+    for (name, about) in lines.chain([kafka]) {
         let _ = writeln!(text, "  {name:width$}  {about}");
     }
     text

@@ -91,7 +91,7 @@ pub struct PipelineFlags {
         long,
         value_name = "HOST:PORT,...",
         help_heading = help::WHAT,
-        help = help::flag("Brokers to find the cluster by", &table::BROKERS)
+        help = help::flag("Brokers to find the cluster by", &table::BROKERS.row)
     )]
     brokers: Option<String>,
     #[arg(
@@ -192,6 +192,17 @@ pub struct CheckArgs {
     /// Also try the brokers, the topics and the endpoints
     #[arg(long)]
     pub connect: bool,
+    /// Print the requests that the record in this JSON file would become, and send nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["connect", "sample"])]
+    pub record: Option<PathBuf>,
+    /// The same for the last N records of each topic
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "connect",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(crate::commands::check::sample::MOST))
+    )]
+    pub sample: Option<u32>,
 }
 
 /// The flags of `demo`.

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::settings::table::ROWS;
+use crate::settings::table::rows;
 
 fn parsed(line: &str) -> Result<Cli, ErrorKind> {
     Cli::try_parse_from(line.split_whitespace()).map_err(|error| error.kind())
@@ -21,7 +21,7 @@ fn the_definition_is_sound() {
 
 #[test]
 fn every_flag_of_the_table_is_taken_and_handed_on() {
-    let flags: Vec<&str> = ROWS.iter().filter_map(|row| row.flag).collect();
+    let flags: Vec<&str> = rows().filter_map(|row| row.flag).collect();
     let line: Vec<String> =
         flags.iter().flat_map(|flag| [(*flag).to_owned(), format!("value of {flag}")]).collect();
     let arguments = ["keyway".to_owned(), "run".to_owned()].into_iter().chain(line);
@@ -42,8 +42,7 @@ fn every_flag_taken_is_in_the_table() {
     let run = keyway.find_subcommand("run").expect("the command exists");
     let taken: BTreeSet<String> =
         run.get_arguments().filter_map(|flag| Some(format!("--{}", flag.get_long()?))).collect();
-    let table: BTreeSet<String> =
-        ROWS.iter().filter_map(|row| row.flag).map(str::to_owned).collect();
+    let table: BTreeSet<String> = rows().filter_map(|row| row.flag).map(str::to_owned).collect();
     assert_eq!(taken, table);
 }
 
@@ -69,6 +68,9 @@ fn bad_usage_exits_with_64_and_help_with_0() {
         "keyway demo --latency 5",
         "keyway demo --url localhost",
         "keyway demo --url http://a/ --fail 1%",
+        "keyway check --sample 0",
+        "keyway check --sample 1001",
+        "keyway check --record r.json --connect",
         "keyway completions",
     ] {
         assert_eq!(parsed(line).map(|_| ()).map_err(exit_of), Err(exit::USAGE), "{line}");
@@ -104,7 +106,7 @@ fn the_demo_reads_its_own_values() {
 fn the_page_of_run_names_everything_and_fits_a_terminal() {
     for command in ["run", "check", "offsets"] {
         let page = page(command);
-        for row in ROWS {
+        for row in help::shown() {
             assert!(page.contains(row.variable), "{} is not in {page}", row.variable);
         }
         for part in [
@@ -112,6 +114,7 @@ fn the_page_of_run_names_everything_and_fits_a_terminal() {
             "Exit codes:",
             "78",
             "KEYWAY_KAFKA_<PROPERTY>",
+            "docs/configuration.md",
             "--config",
             "[default: 256]",
         ] {
@@ -121,6 +124,8 @@ fn the_page_of_run_names_everything_and_fits_a_terminal() {
     for line in help::variables().lines() {
         assert!(line.len() <= 80, "{line}");
     }
+    assert!(help::variables().lines().count() <= 40, "a page that is read has fewer");
+    assert!(rows().filter(|row| row.flag.is_some()).all(|row| !row.rare));
     for (_, line) in [help::RUN_EXAMPLES, help::CHECK_EXAMPLES, help::OFFSETS_EXAMPLES].concat() {
         assert!(line.len() <= 92, "{line}");
     }

@@ -1,10 +1,12 @@
 //! `keyway check`: says what would be run; with `--connect` it also tries everything that a run
-//! would need.
+//! would need, with `--record` and `--sample` it says which requests records would become.
 //!
 //! It delivers nothing, joins no group, and shows no secret.
 
 mod connect;
 mod plan;
+mod record;
+pub mod sample;
 
 use std::io::{self, Write};
 use std::thread;
@@ -13,16 +15,27 @@ use std::time::Duration;
 use self::connect::{Finding, Verdict};
 use super::PATIENCE;
 use super::words::count;
-use crate::cli::exit;
+use crate::cli::{CheckArgs, exit};
 use crate::settings::{PipelineSettings, Settings};
 
-/// Prints what would be run and, where wanted, tries it; gives the code to exit with: failed where
-/// something that was tried did not work.
-pub fn run(settings: &Settings, connect: bool) -> u8 {
-    // Where nobody reads what was found (a closed pipe), nothing was shown to work.
-    let patience = connect.then_some(PATIENCE);
-    match run_into(settings, patience, &mut io::stdout().lock()) {
+/// Prints what would be run, tries it, or prints which requests records would become; gives the code
+/// to exit with: failed where something that was tried did not work, or a record is refused.
+pub fn run(settings: &Settings, args: &CheckArgs) -> u8 {
+    let mut out = io::stdout().lock();
+    let done = match (&args.record, args.sample) {
+        (Some(path), _) => match record::Example::read(path) {
+            Ok(example) => record::plans(settings, &example, &mut out),
+            Err(why) => {
+                eprintln!("keyway: --record: {why}");
+                return exit::USAGE;
+            }
+        },
+        (None, Some(number)) => sample::plans(settings, number, PATIENCE, &mut out),
+        (None, None) => run_into(settings, args.connect.then_some(PATIENCE), &mut out),
+    };
+    match done {
         Ok(true) => exit::CLEAN,
+        // Where nobody reads what was found (a closed pipe), nothing was shown to work.
         Ok(false) | Err(_) => exit::FAILED,
     }
 }

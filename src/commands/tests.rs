@@ -51,6 +51,24 @@ impl World {
         (ok, String::from_utf8(out).expect("text"))
     }
 
+    fn sample(&self, number: u32, file: &str) -> (bool, String) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("keyway.toml");
+        let brokers = self.cluster.bootstrap_servers();
+        let head = format!("[kafka]\n\"bootstrap.servers\" = \"{brokers}\"\n[[pipeline]]\n");
+        std::fs::write(&path, head + file).expect("the file is written");
+        let flags = Flags { config: Some(path), ..Flags::default() };
+        let environment = std::iter::empty::<(&str, &str)>().collect();
+        let settings = match settings::load(&Sources { flags, environment, cores: 4 }) {
+            Ok(settings) => settings,
+            Err(problems) => panic!("{:?}", problems.lines()),
+        };
+        let mut out = Vec::new();
+        let ok = check::sample::plans(&settings, number, Duration::from_secs(20), &mut out)
+            .expect("a vector takes all");
+        (ok, String::from_utf8(out).expect("text"))
+    }
+
     fn offsets(&self, more: &[(&str, &str)]) -> (bool, String, String) {
         let groups = match settings::load_groups(&self.sources(more)) {
             Ok((_, groups)) => groups,
@@ -211,4 +229,30 @@ fn offsets_fails_for_what_cannot_be_read_and_shows_the_rest() {
     let (ok, text, errors) = world.offsets(&[("KEYWAY_TOPICS", "orders,other")]);
     assert!(!ok && errors.contains("no topic other"), "{errors}");
     assert_eq!(lines(&text, "orders").len(), 1, "{text}");
+}
+
+#[test]
+fn a_sample_is_the_last_records_of_each_topic_and_commits_nothing() {
+    let world = World::with(&[("orders", 2), ("empty", 1)]);
+    world.fill("orders", 0, 5);
+    world.fill("orders", 1, 1);
+    let file = "topics = [\"orders\", \"empty\"]\nunmatched = \"stop\"\n[[pipeline.route]]\n\
+                when = 'raw == \"x\"'\nrequest = [{ url = 'http://h/{{ partition }}/{{ offset }}' }]\n";
+    let (ok, text) = world.sample(3, file);
+    assert!(ok, "{text}");
+    let urls: Vec<_> = lines(&text, "  1. POST");
+    assert_eq!(urls.len(), 3, "{text}");
+    assert!(text.contains("topic empty: the last 0 records"), "{text}");
+    let (_, text) = world.sample(100, file);
+    assert_eq!(lines(&text, "  1. POST").len(), 6, "{text}");
+    for place in ["http://h/0/0", "http://h/0/4", "http://h/1/0"] {
+        assert!(text.contains(place), "{place}: {text}");
+    }
+    let (ok, offsets, _) = world.offsets(&[]);
+    assert!(ok && offsets.contains("none"), "{offsets}");
+
+    let (ok, text) = world.sample(1, &file.replace("\"x\"'", "\"y\"'"));
+    assert!(!ok && text.contains("no route matches: the pipeline stops"), "{text}");
+    let (ok, text) = world.sample(1, "topics = [\"other\"]\nhttp.url = \"http://h/\"\n");
+    assert!(!ok && text.contains("no topic other"), "{text}");
 }

@@ -3,6 +3,8 @@
 //! Knows TOML and nothing of settings. The tree is what [`super::file`] reads, so that another
 //! notation of the same structure needs only its own way to such a tree.
 
+use std::ops::Range;
+
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue, Error};
 
@@ -13,6 +15,9 @@ pub struct Node {
     pub line: usize,
     /// What it is.
     pub kind: Kind,
+    /// Line and column, from 1, of the first character of a text that stands in the file as it is,
+    /// without escapes; `None` for everything else.
+    pub verbatim: Option<(usize, usize)>,
 }
 
 /// What a value is.
@@ -56,17 +61,36 @@ pub fn parse(source: &str) -> Result<Vec<Entry>, Vec<(usize, String)>> {
     Err(found)
 }
 
-/// The start of each line.
-struct Lines(Vec<usize>);
+/// The text and the start of each of its lines.
+struct Lines<'a> {
+    source: &'a str,
+    starts: Vec<usize>,
+}
 
-impl Lines {
-    fn of(source: &str) -> Self {
+impl<'a> Lines<'a> {
+    fn of(source: &'a str) -> Self {
         let breaks = source.match_indices('\n').map(|(at, _)| at + 1);
-        Self(std::iter::once(0).chain(breaks).collect())
+        Self { source, starts: std::iter::once(0).chain(breaks).collect() }
     }
 
     fn at(&self, offset: usize) -> usize {
-        self.0.partition_point(|start| *start <= offset)
+        self.starts.partition_point(|start| *start <= offset)
+    }
+
+    /// Where the text of the string at `span` begins, if it stands there as it is.
+    fn verbatim(&self, span: Range<usize>, text: &str) -> Option<(usize, usize)> {
+        let raw = self.source.get(span.clone())?;
+        let quotes = ["\"\"\"", "'''", "\"", "'"];
+        let quote = quotes.into_iter().find(|quote| raw.starts_with(quote))?;
+        let inner = raw.strip_prefix(quote)?.strip_suffix(quote)?;
+        // A line end right after three quotes is none of the text.
+        let line_end = inner.strip_prefix('\n').or_else(|| inner.strip_prefix("\r\n"));
+        let own = line_end.filter(|_| quote.len() == 3).unwrap_or(inner);
+        let start = span.start + quote.len() + (inner.len() - own.len());
+        let line = self.at(start);
+        let before = self.source.get(*self.starts.get(line - 1)?..start)?;
+        let same = own == text || own.replace("\r\n", "\n") == text;
+        same.then(|| (line, before.chars().count() + 1))
     }
 
     /// The message alone: the library's own rendering shows the line, and that may hold a secret.
@@ -99,7 +123,11 @@ impl Lines {
             DeValue::Array(values) => Kind::List(values.iter().map(|v| self.node(v)).collect()),
             DeValue::Table(table) => Kind::Table(self.entries(table)),
         };
-        Node { line: self.at(value.span().start), kind }
+        let verbatim = match &kind {
+            Kind::Text(text) => self.verbatim(value.span(), text),
+            _ => None,
+        };
+        Node { line: self.at(value.span().start), kind, verbatim }
     }
 }
 
@@ -135,7 +163,27 @@ mod tests {
         let Kind::Table(first) = &pipelines[0].kind else { panic!("no table") };
         assert_eq!(find(first, &["http", "url"]).line, 11);
         let Kind::List(topics) = &find(first, &["topics"]).kind else { panic!("no list") };
-        assert_eq!(topics[1], Node { line: 8, kind: Kind::Text("b".into()) });
+        let second = Node { line: 8, kind: Kind::Text("b".into()), verbatim: Some((8, 4)) };
+        assert_eq!(topics[1], second);
+    }
+
+    #[test]
+    fn a_text_that_stands_there_as_it_is_knows_its_first_character() {
+        for (source, verbatim) in [
+            ("a = 'x'", Some((1, 6))),
+            ("\n  a = \"ä\"", Some((2, 8))),
+            ("\"ä\" = 'x'", Some((1, 8))),
+            ("a = ''", Some((1, 6))),
+            ("a = '''\nx\n'''", Some((2, 1))),
+            ("a = '''\r\nx\r\ny'''", Some((2, 1))),
+            ("a = \"\"\"x\ny\"\"\"", Some((1, 8))),
+            ("a = \"x\\ny\"", None),
+            ("a = \"\"\"\\\n  x\"\"\"", None),
+            ("a = 1", None),
+        ] {
+            let entries = parse(source).expect("it is valid");
+            assert_eq!(entries[0].node.verbatim, verbatim, "{source}");
+        }
     }
 
     #[test]

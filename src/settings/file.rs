@@ -10,9 +10,14 @@ use super::fill::fill;
 use super::kafka;
 use super::level::{Level, join, meant};
 use super::problem::{Place, Problems, Spot, shown, suggestion};
+use super::routes::TypedRoutes;
 use super::table::Row;
 use super::text_file::read_text;
 use super::typed::{Given, Layer, Properties, Text, What};
+use crate::alerts::AlertSettings;
+
+mod alerts;
+mod routes;
 
 /// What the file gives.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub struct TypedFile {
     pub kafka: Properties,
     /// The pipelines, in order.
     pub pipelines: Vec<TypedPipeline>,
+    /// Every `[[alert]]`.
+    pub alerts: Vec<AlertSettings>,
 }
 
 /// What one `[[pipeline]]` gives.
@@ -38,6 +45,8 @@ pub struct TypedPipeline {
     pub kafka: Properties,
     /// `[pipeline.dead_letter.kafka]`.
     pub dead_letter_kafka: Properties,
+    /// Every `[[pipeline.route]]`.
+    pub routes: Option<TypedRoutes>,
 }
 
 /// Reads the file. `None` where it cannot be read or is no TOML; `place` is what named it. The
@@ -62,7 +71,8 @@ pub(super) fn read(
         Ok(entries) => entries,
         Err(errors) => {
             for (line, what) in errors {
-                let spot = Spot { file: name.clone(), line, pipeline: None, key: String::new() };
+                let file = name.clone();
+                let spot = Spot { file, line, column: None, pipeline: None, key: String::new() };
                 problems.push(&Place::File(spot), what);
             }
             return None;
@@ -71,8 +81,8 @@ pub(super) fn read(
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
     let mut walk =
         Walk { name, folder: &folder, environment, referenced, problems, pipeline: None };
-    let (process, kafka, pipelines) = walk.top(&entries);
-    Some(TypedFile { folder, process, kafka, pipelines })
+    let (process, kafka, pipelines, alerts) = walk.top(&entries);
+    Some(TypedFile { folder, process, kafka, pipelines, alerts })
 }
 
 struct Walk<'a> {
@@ -85,29 +95,34 @@ struct Walk<'a> {
     pipeline: Option<Arc<str>>,
 }
 
-/// What a section gives: plain settings, `kafka` and `dead_letter.kafka`.
+/// What a section gives: plain settings, `kafka`, `dead_letter.kafka` and routes.
 #[derive(Default)]
 struct Found {
     layer: Layer,
     kafka: Properties,
     dead_letter_kafka: Properties,
+    routes: Option<TypedRoutes>,
 }
 
 impl Walk<'_> {
-    fn top(&mut self, entries: &[Entry]) -> (Layer, Properties, Vec<TypedPipeline>) {
+    fn top(
+        &mut self,
+        entries: &[Entry],
+    ) -> (Layer, Properties, Vec<TypedPipeline>, Vec<AlertSettings>) {
         let mut found = Found::default();
-        let mut pipelines = Vec::new();
+        let (mut pipelines, mut alerts) = (Vec::new(), Vec::new());
         for entry in entries {
             match (&*entry.key, &entry.node.kind) {
                 ("pipeline", Kind::List(nodes)) => {
                     let walked = nodes.iter().enumerate();
                     pipelines.extend(walked.filter_map(|(at, node)| self.pipeline(at, node)));
                 }
+                ("alert", _) => alerts = self.alerts(entry),
                 ("pipeline", _) => self.problem(entry.line, "pipeline", "expected [[pipeline]]"),
                 _ => self.entry(entry, "", &mut found),
             }
         }
-        (found.layer, found.kafka, pipelines)
+        (found.layer, found.kafka, pipelines, alerts)
     }
 
     fn pipeline(&mut self, at: usize, node: &Node) -> Option<TypedPipeline> {
@@ -123,8 +138,8 @@ impl Walk<'_> {
         }
         let spot = self.spot(node.line, "");
         self.pipeline = None;
-        let Found { layer, kafka, dead_letter_kafka } = found;
-        Some(TypedPipeline { spot, layer, kafka, dead_letter_kafka })
+        let Found { layer, kafka, dead_letter_kafka, routes } = found;
+        Some(TypedPipeline { spot, layer, kafka, dead_letter_kafka, routes })
     }
 
     /// One key: of a setting, of a section with more keys, or unknown.
@@ -132,6 +147,10 @@ impl Walk<'_> {
         let key = join(section, &entry.key);
         if let Some(row) = self.rows().find(|row| row.key == key) {
             found.layer.insert(row.key, self.given(row, entry));
+            return;
+        }
+        if key == "route" && self.pipeline.is_some() {
+            found.routes = Some(self.routes(&entry.node));
             return;
         }
         let kafka = key == "kafka" || (key == "dead_letter.kafka" && self.pipeline.is_some());
@@ -225,7 +244,7 @@ impl Walk<'_> {
 
     fn spot(&self, line: usize, key: &str) -> Spot {
         let pipeline = self.pipeline.clone();
-        Spot { file: self.name.clone(), line, pipeline, key: key.to_owned() }
+        Spot { file: self.name.clone(), line, column: None, pipeline, key: key.to_owned() }
     }
 
     fn problem(&mut self, line: usize, key: &str, what: &str) {

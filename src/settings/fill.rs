@@ -38,6 +38,19 @@ pub fn fill(
     Ok(Text { value, written: written.to_owned() })
 }
 
+/// The names that [`fill`] fills in.
+pub fn names(written: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut rest = written;
+    while let Some((before, after)) = rest.split_once("${") {
+        if !before.ends_with('$') {
+            names.extend(after.split_once('}').map(|(name, _)| name));
+        }
+        rest = after;
+    }
+    names
+}
+
 fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
     chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
@@ -75,5 +88,11 @@ mod tests {
         let text = fill("x${PW}", &environment, &mut referenced).expect("it is set");
         assert_eq!(text.shown(), r#""x${PW}""#);
         assert!(referenced.contains("PW"));
+    }
+
+    #[test]
+    fn the_names_that_are_filled_in_can_be_told() {
+        assert_eq!(names("a ${HOST}:${PW} $${NOPE} $ ${PW}"), ["HOST", "PW", "PW"]);
+        assert!(names("none").is_empty());
     }
 }

@@ -1,7 +1,7 @@
 //! The two levels of the file, which keys each has, and what a misspelt key was meant to be.
 
 use super::problem::nearest;
-use super::table::{ROWS, Row, Scope};
+use super::table::{self, Row, Scope};
 
 /// A level of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,15 +15,26 @@ pub enum Level {
 impl Level {
     /// The rows whose keys belong here. Those of `[kafka]` are librdkafka's.
     pub fn rows(self) -> impl Iterator<Item = &'static Row> + use<> {
-        ROWS.into_iter()
+        table::rows()
             .filter(|row| !row.key.is_empty() && !row.key.starts_with("kafka."))
             .filter(move |row| (row.scope == Scope::Process) == (self == Self::Top))
     }
 
     fn sections(self) -> &'static [&'static str] {
         match self {
-            Self::Top => &["api", "log", "kafka", "pipeline"],
-            Self::Pipeline => &["http", "retry", "dead_letter", "kafka"],
+            Self::Top => &["alert", "api", "log", "kafka", "pipeline"],
+            Self::Pipeline => &[
+                "http",
+                "http.auth",
+                "http.breaker",
+                "http.cloudevents",
+                "http.signature",
+                "http.tls",
+                "retry",
+                "dead_letter",
+                "kafka",
+                "route",
+            ],
         }
     }
 
@@ -56,9 +67,12 @@ pub fn meant(key: &str, level: Level) -> Option<String> {
         return Some(spelt(near, section, level));
     }
     let same_name = |level: Level| level.rows().map(|row| row.key).find(|key| parts(key).1 == last);
+    let elsewhere = |level: Level| same_name(level).map(|key| spelt(key, "elsewhere", level));
+    // Who is in a section of this level means what belongs there.
+    let may_be_elsewhere = !level.sections().contains(&section);
     same_name(level)
         .map(|key| spelt(key, section, level))
-        .or_else(|| same_name(level.other()).map(|key| spelt(key, "elsewhere", level.other())))
+        .or_else(|| may_be_elsewhere.then(|| elsewhere(level.other())).flatten())
 }
 
 /// A key as one would type it who is in the section `from`: there its last part will do.

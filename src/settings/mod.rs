@@ -10,12 +10,16 @@ mod document;
 mod environment;
 mod file;
 mod fill;
+mod http;
 mod kafka;
 mod level;
 mod pipeline;
 mod problem;
+mod proxy;
 mod reader;
 mod resolve;
+mod retry;
+mod routes;
 mod side_by_side;
 mod sources;
 pub mod table;
@@ -30,9 +34,11 @@ mod tests;
 pub use kafka::KafkaProperties;
 pub use problem::Problems;
 pub use sources::{Flags, Sources};
+pub use text_file::read_text;
 pub use types::{
-    DeadLetterSettings, GroupSettings, HttpSettings, Listen, LogFormat, LogSettings,
-    PipelineSettings, RetrySettings, Settings,
+    AuthSettings, Coding, CompressionSettings, DeadLetterSettings, DestinationSettings, EventMode,
+    EventSettings, GroupSettings, HttpSettings, Listen, LogFormat, LogSettings, PipelineSettings,
+    RetrySettings, Routes, SecretSource, Settings, Way,
 };
 
 /// Everything that `run` and `check` need.
@@ -43,8 +49,14 @@ pub use types::{
 pub fn load(sources: &Sources) -> Result<Settings, Problems> {
     let mut problems = Problems::default();
     let typed = sources::gather(sources, &mut problems);
+    let proxy = proxy::read(&sources.environment, &mut problems);
     match typed.and_then(|typed| resolve::settings(&typed, &mut problems)) {
-        Some(settings) if problems.is_empty() => Ok(settings),
+        Some(mut settings) if problems.is_empty() => {
+            for pipeline in &mut settings.pipelines {
+                pipeline.http.proxy.clone_from(&proxy);
+            }
+            Ok(settings)
+        }
         _ => Err(problems),
     }
 }

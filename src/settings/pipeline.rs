@@ -2,17 +2,16 @@
 
 use std::num::NonZeroUsize;
 
-use keyway_actors::Action;
-
 use super::checks;
+use super::http;
 use super::kafka::{self, KafkaProperties};
 use super::problem::Spot;
 use super::reader::{Found, Reader};
+use super::retry;
+use super::routes::TypedRoutes;
 use super::table::{self, MOST_ARBITERS};
 use super::typed::Properties;
-use super::types::{
-    DeadLetterSettings, GroupSettings, HttpSettings, PipelineSettings, RetrySettings,
-};
+use super::types::{DeadLetterSettings, GroupSettings, PipelineSettings};
 
 /// What the caller cannot do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +30,16 @@ pub struct Kafka<'a> {
     pub dead_letter: &'a Properties,
 }
 
+/// What is given for a pipeline beside plain settings.
+pub struct Given<'a> {
+    /// The properties.
+    pub kafka: Kafka<'a>,
+    /// The routes, if there are any.
+    pub routes: Option<&'a TypedRoutes>,
+    /// The processors of the machine.
+    pub cores: usize,
+}
+
 /// One pipeline as far as it could be read.
 #[derive(Debug)]
 pub struct Draft {
@@ -45,14 +54,14 @@ pub struct Draft {
 }
 
 /// Reads one pipeline. Everything given is checked, whatever the caller needs.
-pub fn draft(reader: &mut Reader<'_>, kafka: &Kafka<'_>, cores: usize, need: Need) -> Draft {
-    let properties = kafka::merge(kafka.layers);
+pub fn draft(reader: &mut Reader<'_>, given: &Given<'_>, need: Need) -> Draft {
+    let properties = kafka::merge(given.kafka.layers);
     let name = reader.find(&table::NAME);
     if name.is_none() && !reader.alone {
         reader.missing(&table::NAME.row);
     }
     let group = group(reader, &properties);
-    let pipeline = deliver(reader, kafka, &properties, group.as_ref(), cores, need);
+    let pipeline = deliver(reader, given, &properties, group.as_ref(), need);
     Draft { spot: reader.spot.cloned(), name, group, pipeline }
 }
 
@@ -65,7 +74,7 @@ fn group(reader: &mut Reader<'_>, properties: &Properties) -> Option<GroupSettin
         reader.missing(&table::TOPICS.row);
     }
     if !properties.contains_key(kafka::BOOTSTRAP) {
-        reader.missing(&table::BROKERS);
+        reader.missing(&table::BROKERS.row);
     }
     checks::group_protocol(properties, reader.problems);
     let topics = topics?;
@@ -81,17 +90,16 @@ fn group(reader: &mut Reader<'_>, properties: &Properties) -> Option<GroupSettin
 
 fn deliver(
     reader: &mut Reader<'_>,
-    kafka: &Kafka<'_>,
+    given: &Given<'_>,
     properties: &Properties,
     group: Option<&GroupSettings>,
-    cores: usize,
     need: Need,
 ) -> Option<PipelineSettings> {
-    let (senders, arbiters) = pool(reader, cores);
+    let (senders, arbiters) = pool(reader, given.cores);
     let revoke_deadline = revoke_deadline(reader, properties);
-    let dead_letter = dead_letter(reader, kafka, properties, group);
-    let retry = retry(reader);
-    let http = http(reader, need);
+    let dead_letter = dead_letter(reader, &given.kafka, properties, group);
+    let retry = retry::retry(reader);
+    let http = http::http(reader, given.routes, need);
     let ordering = reader.get(&table::ORDERING);
     let buffer_bytes = reader.get(&table::BUFFER_BYTES);
     let buffer_records = reader.get(&table::BUFFER_RECORDS);
@@ -159,40 +167,4 @@ fn dead_letter(
         checks::dead_letter(&topic, &group.topics, properties, &own, reader.problems);
     }
     Some(DeadLetterSettings { topic: topic.value, kafka: KafkaProperties::for_producer(&own) })
-}
-
-fn retry(reader: &mut Reader<'_>) -> RetrySettings {
-    let has_topic = reader.is_given(&table::DEAD_LETTER_TOPIC.row);
-    let on_rejected = reader.find(&table::ON_REJECTED);
-    let on_exhausted = reader.find(&table::ON_EXHAUSTED);
-    if !has_topic {
-        for found in [&on_rejected, &on_exhausted].into_iter().flatten() {
-            checks::dead_letter_wanted(found, reader.problems);
-        }
-    }
-    let standard = if has_topic { Action::DeadLetter } else { Action::Retry };
-    let initial = reader.find(&table::RETRY_INITIAL);
-    let max = reader.find(&table::RETRY_MAX);
-    let retry = RetrySettings {
-        initial: reader.get(&table::RETRY_INITIAL),
-        factor: reader.get(&table::RETRY_FACTOR),
-        max: reader.get(&table::RETRY_MAX),
-        max_attempts: reader.get(&table::MAX_ATTEMPTS),
-        on_rejected: on_rejected.map_or(standard, |found| found.value),
-        on_exhausted: on_exhausted.map_or(standard, |found| found.value),
-    };
-    if let Some(place) = initial.or(max).map(|found| found.place) {
-        checks::retry_waits(&retry, &place, reader.problems);
-    }
-    retry
-}
-
-fn http(reader: &mut Reader<'_>, need: Need) -> Option<HttpSettings> {
-    let url = reader.find(&table::URL);
-    let timeout = reader.get(&table::REQUEST_TIMEOUT);
-    let content_type = reader.get(&table::CONTENT_TYPE);
-    if url.is_none() && need == Need::Delivery {
-        reader.missing(&table::URL.row);
-    }
-    Some(HttpSettings { url: url?.value, timeout, content_type })
 }

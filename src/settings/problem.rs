@@ -26,6 +26,8 @@ pub struct Spot {
     pub file: Arc<str>,
     /// From 1.
     pub line: usize,
+    /// In characters from 1; `None` for the whole line.
+    pub column: Option<usize>,
     /// The pipeline it belongs to, as `pipeline "orders"` or `pipeline 2`.
     pub pipeline: Option<Arc<str>>,
     /// The key, dotted, relative to the pipeline; empty for a whole table.
@@ -45,6 +47,9 @@ impl fmt::Display for Place {
 impl fmt::Display for Spot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)?;
+        if let Some(column) = self.column {
+            write!(f, ":{column}")?;
+        }
         if let Some(pipeline) = &self.pipeline {
             write!(f, ": {pipeline}")?;
         }

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::problem::{Place, Problems, Spot};
 use super::table::{Knob, Row, Scope, Standard};
+use super::text_file::read_secret;
 use super::typed::{Layer, Text, What};
+use super::types::SecretSource;
 use super::value::Refused;
 
 /// A value and where it was typed.
@@ -19,10 +21,19 @@ pub struct Found<T> {
     pub place: Place,
 }
 
+impl<T> Found<T> {
+    /// The same place with another value.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Found<U> {
+        Found { value: change(self.value), place: self.place }
+    }
+}
+
 /// The layers of one pipeline, or of the process.
 pub struct Reader<'a> {
     /// The lowest first.
     pub layers: Vec<&'a Layer>,
+    /// Where relative paths in the file count from.
+    pub folder: Option<&'a Path>,
     /// Where the pipeline begins in the file, if it does.
     pub spot: Option<&'a Spot>,
     /// Whether flags and variables can name this pipeline: it is the only one.
@@ -63,13 +74,90 @@ impl Reader<'_> {
         self.layers.iter().any(|layer| layer.contains_key(row.key))
     }
 
-    /// The path given for `knob`; a relative one in the file counts from `folder`.
-    pub fn path(&mut self, knob: &Knob<PathBuf>, folder: Option<&Path>) -> Option<PathBuf> {
+    /// The path given for `knob`; a relative one in the file counts from the file's folder.
+    pub fn path(&mut self, knob: &Knob<PathBuf>) -> Option<Found<PathBuf>> {
         let Found { value, place } = self.find(knob)?;
-        Some(match (place, folder) {
-            (Place::File(_), Some(folder)) => folder.join(value),
-            _ => value,
-        })
+        Some(Found { value: self.counted_from_file(value, &place), place })
+    }
+
+    /// The secret given for `knob`, or by the file that its `twin` names.
+    pub fn secret(
+        &mut self,
+        knob: &Knob<String>,
+        twin: &Knob<PathBuf>,
+    ) -> Option<Found<SecretSource>> {
+        let mut found = self.secrets(knob, twin, |reader| {
+            let given = reader.find(knob).map(|found| found.map(|value| vec![value]));
+            (given, reader.find(twin).map(|found| found.map(|path| vec![path])))
+        })?;
+        let value = found.value.pop()?;
+        Some(Found { value, place: found.place })
+    }
+
+    /// The secrets given for `knob`, or by the files that its `twin` names.
+    pub fn secret_list(
+        &mut self,
+        knob: &Knob<String>,
+        twin: &Knob<PathBuf>,
+    ) -> Option<Found<Vec<SecretSource>>> {
+        self.secrets(knob, twin, |reader| (reader.list(knob), reader.list(twin)))
+    }
+
+    /// What the highest layer gives that gives either. Both in one layer contradict each other.
+    fn secrets(
+        &mut self,
+        knob: &Knob<String>,
+        twin: &Knob<PathBuf>,
+        read: impl FnOnce(&mut Self) -> (Option<Found<Vec<String>>>, Option<Found<Vec<PathBuf>>>),
+    ) -> Option<Found<Vec<SecretSource>>> {
+        let (key, file) = (knob.row.key, twin.row.key);
+        for layer in &self.layers {
+            if let (Some(_), Some(given)) = (layer.get(key), layer.get(file)) {
+                let what = format!("{key} and {file} are both given; keep one of them");
+                self.problems.push(&given.place, what);
+            }
+        }
+        let rank = |key| self.layers.iter().rposition(|layer| layer.contains_key(key));
+        let by_file = rank(file) > rank(key);
+        let (given, files) = read(self);
+        if !by_file {
+            return given.map(|found| {
+                found.map(|values| values.into_iter().map(SecretSource::Given).collect())
+            });
+        }
+        let Found { value, place } = files?;
+        let sources = value.into_iter().map(|path| self.secret_in(path, knob, &place));
+        Some(Found { value: sources.collect::<Option<_>>()?, place })
+    }
+
+    /// The file of a secret, if what it holds is one.
+    fn secret_in(
+        &mut self,
+        path: PathBuf,
+        knob: &Knob<String>,
+        place: &Place,
+    ) -> Option<SecretSource> {
+        let path = self.counted_from_file(path, place);
+        let refused = match read_secret(&path) {
+            Ok(secret) => (knob.parse)(&secret).err().map(|Refused { expected, .. }| {
+                format!("expected {expected} in {}, got something else", path.display())
+            }),
+            Err(why) => Some(format!("cannot read {}: {why}", path.display())),
+        };
+        match refused {
+            None => Some(SecretSource::File(path)),
+            Some(what) => {
+                self.problems.push(place, what);
+                None
+            }
+        }
+    }
+
+    fn counted_from_file(&self, path: PathBuf, place: &Place) -> PathBuf {
+        match (place, self.folder) {
+            (Place::File(_), Some(folder)) => folder.join(path),
+            _ => path,
+        }
     }
 
     /// Says that a required setting is missing, unless it was given badly.
@@ -93,6 +181,14 @@ impl Reader<'_> {
         self.problems.push(&place, what);
     }
 
+    /// Says, wherever it is given, that `row` is of no account here.
+    pub fn unwanted(&mut self, row: &Row, why: &str) {
+        let given = self.layers.iter().filter_map(|layer| layer.get(row.key));
+        for given in given.filter(|given| !matches!(given.what, What::Broken)) {
+            self.problems.push(&given.place, why);
+        }
+    }
+
     fn each<V>(
         &mut self,
         row: &Row,
@@ -112,6 +208,9 @@ impl Reader<'_> {
 
 fn parse<T>(knob: &Knob<T>, text: &Text) -> Result<T, String> {
     (knob.parse)(&text.value).map_err(|Refused { expected, because }| {
+        if knob.row.secret {
+            return format!("expected {expected}; what was given is not shown");
+        }
         let because = because.map_or_else(String::new, |why| format!(": {why}"));
         format!("expected {expected}, got {}{because}", text.shown())
     })

@@ -1,12 +1,12 @@
 //! From what was typed to what the program needs: the process, and its pipelines side by side.
 
 use super::file::TypedPipeline;
-use super::pipeline::{self, Draft, Kafka, Need};
+use super::pipeline::{self, Draft, Given, Kafka, Need};
 use super::problem::Problems;
 use super::reader::Reader;
 use super::side_by_side;
 use super::sources::Typed;
-use super::table::{self, ROWS, Scope};
+use super::table::{self, Scope};
 use super::typed::{Layer, Properties};
 use super::types::{GroupSettings, LogSettings, Settings};
 
@@ -15,7 +15,8 @@ pub(super) fn settings(typed: &Typed, problems: &mut Problems) -> Option<Setting
     let (log, listen) = process(typed, problems);
     let drafts = drafts(typed, Need::Delivery, problems);
     let pipelines = drafts.into_iter().map(|draft| draft.pipeline);
-    Some(Settings { log, listen, pipelines: pipelines.collect::<Option<_>>()? })
+    let alerts = typed.file.as_ref().map_or_else(Vec::new, |file| file.alerts.clone());
+    Some(Settings { log, listen, alerts, pipelines: pipelines.collect::<Option<_>>()? })
 }
 
 /// What `offsets` needs; `None` where something is wrong.
@@ -33,11 +34,11 @@ fn process(typed: &Typed, problems: &mut Problems) -> (LogSettings, super::Liste
     let folder = typed.file.as_ref().map(|file| file.folder.as_path());
     let mut layers: Vec<&Layer> = typed.file.iter().map(|file| &file.process).collect();
     layers.extend([&typed.variables, &typed.flags]);
-    let mut reader = Reader { layers, spot: None, alone: true, problems };
+    let mut reader = Reader { layers, folder, spot: None, alone: true, problems };
     let log = LogSettings {
         level: reader.get(&table::LOG_LEVEL),
         format: reader.get(&table::LOG_FORMAT),
-        file: reader.path(&table::LOG_FILE, folder),
+        file: reader.path(&table::LOG_FILE).map(|found| found.value),
         file_max_size: reader.get(&table::LOG_FILE_MAX_SIZE),
         file_keep: reader.get(&table::LOG_FILE_KEEP),
         stats_interval: reader.get(&table::LOG_STATS_INTERVAL),
@@ -56,6 +57,7 @@ fn drafts(typed: &Typed, need: Need, problems: &mut Problems) -> Vec<Draft> {
     let mut draft = |found: Option<&TypedPipeline>| {
         let mut reader = Reader {
             layers: vec![found.map_or(&none, |found| &found.layer), &variables, &flags],
+            folder: typed.file.as_ref().map(|file| file.folder.as_path()),
             spot: found.map(|found| &found.spot),
             alone,
             problems: &mut *problems,
@@ -69,7 +71,8 @@ fn drafts(typed: &Typed, need: Need, problems: &mut Problems) -> Vec<Draft> {
             ],
             dead_letter: found.map_or(&empty, |found| &found.dead_letter_kafka),
         };
-        pipeline::draft(&mut reader, &kafka, typed.cores, need)
+        let routes = found.and_then(|found| found.routes.as_ref());
+        pipeline::draft(&mut reader, &Given { kafka, routes, cores: typed.cores }, need)
     };
     let drafts: Vec<Draft> = match in_file {
         [] => vec![draft(None)],
@@ -85,7 +88,7 @@ fn for_pipelines(layer: &Layer, typed: &Typed, problems: &mut Problems) -> Layer
     let Some(file) = typed.file.as_ref().filter(|file| file.pipelines.len() > 1) else {
         return layer;
     };
-    for row in ROWS.iter().filter(|row| row.scope == Scope::Identity) {
+    for row in table::rows().filter(|row| row.scope == Scope::Identity) {
         if let Some(given) = layer.remove(row.key) {
             let what = format!(
                 "it can mean only one pipeline, and the file has {}; set {} there",

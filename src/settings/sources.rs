@@ -7,7 +7,7 @@ use super::environment::Environment;
 use super::file::{self, TypedFile};
 use super::kafka;
 use super::problem::{Place, Problems, nearest, suggestion};
-use super::table::{self, ROWS, Row};
+use super::table::{self, Row, rows};
 use super::typed::{Given, Layer, Properties, Text, What};
 
 /// What our variables begin with.
@@ -82,7 +82,7 @@ fn config_path(sources: &Sources, problems: &mut Problems) -> Option<(PathBuf, P
     if let Some(path) = &sources.flags.config {
         return Some((path.clone(), Place::Flag("--config")));
     }
-    let name = table::CONFIG.variable;
+    let name = table::CONFIG.row.variable;
     let place = Place::Variable(name.to_owned());
     if !sources.environment.has(name) {
         return None;
@@ -100,14 +100,14 @@ fn config_path(sources: &Sources, problems: &mut Problems) -> Option<(PathBuf, P
 fn flags(flags: &Flags, problems: &mut Problems) -> (Layer, Properties) {
     let mut layer = Layer::new();
     let mut brokers = Vec::new();
-    for row in ROWS {
+    for row in rows() {
         let Some((flag, values)) = row.flag.and_then(|flag| flags.values.get_key_value(flag))
         else {
             continue;
         };
         let place = Place::Flag(flag);
         let mut texts: Vec<Text> = values.iter().map(Text::plain).collect();
-        if row.key == table::BROKERS.key {
+        if row.key == table::BROKERS.row.key {
             brokers.extend(texts.into_iter().map(|text| brokers_property(text, place.clone())));
             continue;
         }
@@ -130,7 +130,7 @@ fn variables(
     let ours = environment.names().filter(|name| name.starts_with(PREFIX));
     for name in ours.filter(|name| !is_foreign(name, environment)) {
         let place = Place::Variable(name.clone());
-        let row = ROWS.iter().find(|row| row.variable == name);
+        let row = rows().find(|row| row.variable == name);
         let property = name.strip_prefix("KEYWAY_KAFKA_").filter(|rest| !rest.is_empty());
         if row.is_none() && property.is_none() {
             if !referenced.contains(name) {
@@ -147,7 +147,7 @@ fn variables(
             }
         };
         match (row, property) {
-            (Some(row), _) if row.key == table::BROKERS.key => {
+            (Some(row), _) if row.key == table::BROKERS.row.key => {
                 properties.push(brokers_property(Text::plain(text), place));
             }
             (Some(row), _) => {
@@ -160,7 +160,7 @@ fn variables(
             (None, None) => {}
         }
     }
-    layer.remove(table::CONFIG.key);
+    layer.remove(table::CONFIG.row.key);
     (layer, kafka::collect(properties, None, problems))
 }
 
@@ -211,10 +211,10 @@ fn is_foreign(name: &str, environment: &Environment) -> bool {
 
 fn unknown_variable(name: &str) -> String {
     // Someone who spells out the rule for a key with a short name means that one.
-    let by_rule = ROWS.iter().find(|row| variable_by_rule(row.key) == name);
+    let by_rule = rows().find(|row| variable_by_rule(row.key) == name);
     // The prefix is no likeness.
     let ending = |name: &'static str| name.strip_prefix(PREFIX).unwrap_or(name);
-    let endings = ROWS.iter().map(|row| ending(row.variable));
+    let endings = rows().map(|row| ending(row.variable));
     let near = by_rule
         .map(|row| ending(row.variable))
         .or_else(|| nearest(name.strip_prefix(PREFIX).unwrap_or(name), endings))

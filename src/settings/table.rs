@@ -1,5 +1,6 @@
 //! The table of settings: for each its key in the file, its variable, its flag, its default and how
-//! it is read. The reader, the help page and the suggestions for misspelt names all come from here.
+//! it is read. The reader, the help page, the suggestions for misspelt names and the tables of
+//! `docs/configuration.md` all come from here.
 //!
 //! A variable is named by one rule: `KEYWAY_` and the key, upper case, `_` for `.`. The exceptions
 //! are the five short names that existed before the rule: `KEYWAY_BROKERS`, `KEYWAY_URL`,
@@ -7,9 +8,19 @@
 
 use super::value::Refused;
 
+mod destination;
+mod groups;
+mod http;
+mod retry;
 mod rows;
+mod security;
 
+pub use destination::*;
+pub use groups::GROUPS;
+pub use http::*;
+pub use retry::*;
 pub use rows::*;
+pub use security::*;
 
 /// What a flag, a variable and a key of the file have in common.
 #[derive(Debug)]
@@ -29,6 +40,33 @@ pub struct Row {
     pub about: &'static str,
     /// Whether it takes several values: commas in a variable, an array in the file.
     pub list: bool,
+    /// Whether its value is a secret, which no message may show.
+    pub secret: bool,
+    /// Whether the help page leaves it to `docs/configuration.md`.
+    pub rare: bool,
+}
+
+/// Settings that belong together, as the document groups them.
+pub struct Group {
+    /// What it is called, in one word.
+    #[cfg(test)]
+    pub name: &'static str,
+    /// The settings.
+    pub entries: &'static [Entry],
+}
+
+/// A setting in its group.
+pub struct Entry {
+    /// The setting.
+    pub row: &'static Row,
+    /// What is allowed, in the words of a refusal.
+    #[cfg(test)]
+    pub allowed: fn() -> String,
+}
+
+/// All settings, in the order of the help page.
+pub fn rows() -> impl Iterator<Item = &'static Row> + Clone {
+    GROUPS.iter().flat_map(|group| group.entries).map(|entry| entry.row)
 }
 
 /// What a setting belongs to.
@@ -81,7 +119,17 @@ impl Row {
         variable: &'static str,
         about: &'static str,
     ) -> Self {
-        Self { key, variable, flag: None, scope, standard: Standard::Nothing, about, list: false }
+        Self {
+            key,
+            variable,
+            flag: None,
+            scope,
+            standard: Standard::Nothing,
+            about,
+            list: false,
+            secret: false,
+            rare: false,
+        }
     }
 
     const fn process(key: &'static str, variable: &'static str, about: &'static str) -> Self {
@@ -103,6 +151,16 @@ impl Row {
 
     const fn list(mut self) -> Self {
         self.list = true;
+        self
+    }
+
+    const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
+    const fn rare(mut self) -> Self {
+        self.rare = true;
         self
     }
 

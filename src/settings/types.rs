@@ -7,10 +7,18 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use awc::http::Uri;
+use crate::alerts::AlertSettings;
+use keyway_actors::core::retry::{Jitter, Trigger};
 use keyway_actors::{Action, OffsetOverflow, Ordering};
 
 use super::KafkaProperties;
+
+mod http;
+
+pub use http::{
+    AuthKind, AuthSettings, Coding, CompressionSettings, DestinationSettings, EventMode,
+    EventSettings, Filled, HttpSettings, Pace, Routes, SecretSource, Way,
+};
 
 /// The settings of one process.
 #[derive(Clone, Debug)]
@@ -19,6 +27,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Where `/livez`, `/readyz` and `/metrics` are served.
     pub listen: Listen,
+    /// Whom something is said to beside the log.
+    pub alerts: Vec<AlertSettings>,
     /// What is delivered; at least one.
     pub pipelines: Vec<PipelineSettings>,
 }
@@ -130,19 +140,8 @@ pub struct GroupSettings {
     pub kafka: KafkaProperties,
 }
 
-/// Where and how records are posted.
-#[derive(Clone, Debug)]
-pub struct HttpSettings {
-    /// Absolute, `http` or `https`, without credentials.
-    pub url: Uri,
-    /// How long a request may take, connecting included; at least 1 ms.
-    pub timeout: Duration,
-    /// `Content-Type` where a record has no such header; a valid header value.
-    pub content_type: String,
-}
-
 /// How failed deliveries are tried again.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RetrySettings {
     /// The first wait; at least 1 ms, at most `max`.
     pub initial: Duration,
@@ -150,8 +149,18 @@ pub struct RetrySettings {
     pub factor: f64,
     /// The longest wait.
     pub max: Duration,
+    /// How much of a wait is left to chance.
+    pub jitter: Jitter,
+    /// The longest wait that a receiver can ask for.
+    pub retry_after_cap: Duration,
     /// Attempts before `on_exhausted`; `None`: for ever.
     pub max_attempts: Option<NonZeroU32>,
+    /// The age of a record, by its timestamp, before `on_exhausted`; `None`: no matter.
+    pub max_age: Option<Duration>,
+    /// Refusals that are tried again all the same.
+    pub retry_on: Vec<Trigger>,
+    /// Failures that are taken for refusals; none that is in `retry_on` too.
+    pub reject_on: Vec<Trigger>,
     /// What becomes of a record that the receiver rejects.
     pub on_rejected: Action,
     /// What becomes of a record whose attempts are used up.

@@ -1,8 +1,9 @@
 //! Texts to plain values: numbers, sizes, durations, shares, words.
 //!
 //! Each function takes what was typed and answers with the value, or with what is allowed. Names,
-//! addresses and URLs are in [`names`].
+//! addresses and URLs are in [`names`], what only the delivery over HTTP knows is in [`http`].
 
+pub mod http;
 pub mod names;
 
 use std::fmt::Display;
@@ -11,8 +12,11 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The longest duration that any setting takes.
+/// The longest duration that any setting takes, but for the age of a record.
 pub const LONGEST: Duration = Duration::from_hours(24);
+
+/// The oldest record: longer than brokers usually keep one.
+const OLDEST: Duration = Duration::from_hours(10_000);
 
 /// Why a text is no value.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,6 +59,12 @@ pub fn positive(text: &str, most: usize) -> Result<NonZeroUsize, Refused> {
     NonZeroUsize::new(number).ok_or_else(|| Refused::expected("a whole number from 1"))
 }
 
+/// The same as a count of 32 bits.
+pub fn counted(text: &str, most: u32) -> Result<NonZeroU32, Refused> {
+    let number = whole(text, 1..=most)?;
+    NonZeroU32::new(number).ok_or_else(|| Refused::expected("a whole number from 1"))
+}
+
 /// A number of attempts, 0 standing for no limit.
 pub fn attempts(text: &str) -> Result<Option<NonZeroU32>, Refused> {
     const MOST: u32 = 1_000_000;
@@ -83,25 +93,47 @@ pub fn share(text: &str) -> Result<f64, Refused> {
         .map_err(|_| Refused::expected("a share from 0 to 1, like 0.05 or 5%"))
 }
 
+/// The same without zero.
+pub fn share_above_zero(text: &str) -> Result<f64, Refused> {
+    share(text)
+        .ok()
+        .filter(|share| *share > 0.0)
+        .ok_or_else(|| Refused::expected("a share above 0 and up to 1, like 0.5 or 50%"))
+}
+
 /// A duration of at least `least` and at most [`LONGEST`].
 pub fn duration(text: &str, least: Duration) -> Result<Duration, Refused> {
-    parse_duration(text).filter(|duration| (least..=LONGEST).contains(duration)).ok_or_else(|| {
-        Refused::expected(format!(
-            "a duration from {} to {}, like 500ms, 5s, 2m or 1h",
-            in_words(least),
-            in_words(LONGEST)
-        ))
-    })
+    duration_within(text, least..=LONGEST)
 }
 
 /// A duration, or `off` for none.
 pub fn duration_or_off(text: &str, least: Duration) -> Result<Option<Duration>, Refused> {
+    or_off(text, least..=LONGEST)
+}
+
+/// The age of a record, or `off` for none.
+pub fn age_or_off(text: &str) -> Result<Option<Duration>, Refused> {
+    or_off(text, Duration::from_millis(1)..=OLDEST)
+}
+
+fn or_off(text: &str, allowed: RangeInclusive<Duration>) -> Result<Option<Duration>, Refused> {
     if text == "off" {
         return Ok(None);
     }
-    duration(text, least).map(Some).map_err(|mut refused| {
+    duration_within(text, allowed).map(Some).map_err(|mut refused| {
         refused.expected.push_str(", or off");
         refused
+    })
+}
+
+fn duration_within(text: &str, allowed: RangeInclusive<Duration>) -> Result<Duration, Refused> {
+    parse_duration(text).filter(|duration| allowed.contains(duration)).ok_or_else(|| {
+        let (least, most) = allowed.into_inner();
+        Refused::expected(format!(
+            "a duration from {} to {}, like 500ms, 5s, 2m or 1h",
+            in_words(least),
+            in_words(most)
+        ))
     })
 }
 
@@ -206,6 +238,9 @@ mod tests {
             Err("a duration from 1s to 24h, like 500ms, 5s, 2m or 1h".into())
         );
         assert_eq!(duration_or_off("off", second), Ok(None));
+        assert_eq!(age_or_off("168h"), Ok(Some(Duration::from_hours(168))));
+        assert_eq!(age_or_off("off"), Ok(None));
+        assert!(age_or_off("10001h").is_err() && age_or_off("0s").is_err());
     }
 
     #[test]
@@ -230,6 +265,8 @@ mod tests {
         for bad in ["", "0", "10", "-1", "7.0", "7 ", "99999999999999999999"] {
             assert!(whole(bad, 1..=9).is_err(), "{bad}");
         }
+        assert_eq!(counted("9", 9).map(NonZeroU32::get), Ok(9));
+        assert!(counted("0", 9).is_err() && counted("10", 9).is_err());
         assert_eq!(attempts("0"), Ok(None));
         assert_eq!(attempts("3"), Ok(NonZeroU32::new(3)));
         for bad in ["NaN", "inf", "0.5", "x"] {
@@ -244,7 +281,10 @@ mod tests {
         assert_eq!(share("100%"), Ok(1.0));
         for bad in ["", "%", "1.1", "101%", "-1%", "five"] {
             assert!(share(bad).is_err(), "{bad}");
+            assert!(share_above_zero(bad).is_err(), "{bad}");
         }
+        assert_eq!((share("0"), share_above_zero("1%")), (Ok(0.0), Ok(0.01)));
+        assert!(share_above_zero("0").is_err());
     }
 
     #[test]

@@ -131,6 +131,138 @@ fn words_names_and_addresses() {
     );
 }
 
+#[test]
+fn the_delivery_policy() {
+    let rate = "expected a rate from 1/h to 1000000/s, like 500/s, 100/m or 1000/h, got";
+    refused_variable("KEYWAY_HTTP_RATE", "500", &format!("{rate} \"500\""));
+    refused_variable("KEYWAY_HTTP_RATE", "0/s", &format!("{rate} \"0/s\""));
+    refused_variable(
+        "KEYWAY_HTTP_CONCURRENCY",
+        "auto",
+        "expected one of fixed, adaptive, got \"auto\"",
+    );
+    refused_variable(
+        "KEYWAY_HTTP_MAX_IN_FLIGHT",
+        "0",
+        "expected a whole number from 1 to 100000, got \"0\"",
+    );
+    refused_variable(
+        "KEYWAY_HTTP_BREAKER_FAILURE_RATIO",
+        "0",
+        "expected a share above 0 and up to 1, like 0.5 or 50%, got \"0\"",
+    );
+    refused_variable(
+        "KEYWAY_HTTP_AUTH_KIND",
+        "digest",
+        "expected one of none, basic, bearer, header, oauth2, got \"digest\"",
+    );
+    refused_variable(
+        "KEYWAY_HTTP_SUCCESS_WHEN",
+        "body.status ==",
+        "expected a condition over status, headers, text and body, got \"body.status ==\": line 1, column {}: syntax error: {}",
+    );
+    refused_variable(
+        "KEYWAY_UNMATCHED",
+        "stop",
+        "there are no routes ([[pipeline.route]]) that it is for",
+    );
+    refused(
+        |keyway| keyway.env("KEYWAY_RETRY_RETRY_ON", "404").env("KEYWAY_RETRY_REJECT_ON", "4xx"),
+        &[
+            "KEYWAY_RETRY_REJECT_ON: 400-499 is to be rejected, and 404 to be tried again (retry.retry_on): no failure can be in both",
+        ],
+    );
+}
+
+#[test]
+fn secrets_and_certificates_that_cannot_be_used() {
+    let bearer = |keyway: Keyway| keyway.env("KEYWAY_HTTP_AUTH_KIND", "bearer");
+    refused(
+        |keyway| bearer(keyway).env("KEYWAY_HTTP_AUTH_TOKEN_FILE", "nowhere"),
+        &[
+            "KEYWAY_HTTP_AUTH_TOKEN_FILE: cannot read nowhere: No such file or directory (os error 2)",
+        ],
+    );
+    refused(
+        bearer,
+        &["http.auth.token: missing; use KEYWAY_HTTP_AUTH_TOKEN, or set it in a file (--config)"],
+    );
+    refused_variable(
+        "KEYWAY_HTTP_SIGNATURE_SECRETS",
+        "hush",
+        "expected whsec_ and the Base64 of 24 to 64 bytes; what was given is not shown",
+    );
+    refused_variable(
+        "KEYWAY_HTTP_TLS_CERT_FILE",
+        "cert.pem",
+        "a certificate and its key belong together; set http.tls.key_file too",
+    );
+    refused(
+        |keyway| {
+            let path = keyway.write("ca.pem", "no certificate");
+            keyway.env("KEYWAY_HTTP_TLS_CA_FILE", path.display())
+        },
+        &["KEYWAY_HTTP_TLS_CA_FILE: {}ca.pem: ca_file holds no certificate{}"],
+    );
+    refused(
+        |keyway| keyway.env("KEYWAY_HTTP_TLS_CA_FILE", "nowhere.pem"),
+        &["KEYWAY_HTTP_TLS_CA_FILE: nowhere.pem: ca_file cannot be read{}"],
+    );
+}
+
+/// `run` and `check` refuse a file with routes with exactly this line.
+fn refused_routes(file: &str, line: &str) {
+    let trap = Trap::new();
+    for command in ["run", "check"] {
+        let keyway = Keyway::command([command]).flag("--brokers", trap.address());
+        let output = keyway.topic("orders").config(file).output();
+        assert_eq!((output.code, output.stdout.as_str()), (78, ""), "{output:?}");
+        assert!(is_like(&output.stderr, &format!("keyway: {line}")), "{}", output.stderr);
+    }
+    trap.assert_untouched();
+}
+
+#[test]
+fn routes_that_are_wrong_are_told_with_line_and_column() {
+    let head = "[[pipeline]]\nname = \"orders\"\n[[pipeline.route]]\n";
+    refused_routes(
+        &format!("{head}when = 'value.type ='\n"),
+        "{}keyway.toml:4:20: pipeline \"orders\": route 1, when: syntax error: {}",
+    );
+    refused_routes(
+        &format!("{head}[[pipeline.route.request]]\nurl = 'http://h/{{{{ value.id | upprr }}}}'\n"),
+        "{}keyway.toml:5:31: pipeline \"orders\": route 1, request 1, url: unknown filter \"upprr\"",
+    );
+    refused_routes(
+        &format!("{head}[[pipeline.route.request]]\nurl = 'https://{{{{ key }}}}/'\n"),
+        "{}keyway.toml:5:{}: pipeline \"orders\": route 1, request 1, url: {}allowed_hosts{}",
+    );
+    refused_routes(
+        "[[pipeline]]\nhttp.url = \"http://h/\"\n[[pipeline.route]]\n",
+        "{}keyway.toml:2: pipeline 1: http.url: there are routes ([[pipeline.route]]){}",
+    );
+}
+
+#[test]
+fn a_record_that_is_none_is_bad_usage() {
+    for (text, why) in [
+        ("{\"value\": 1, \"vlaue\": 2}", "unknown key \"vlaue\""),
+        ("{}", "value is missing"),
+        ("not json", "expected"),
+    ] {
+        let trap = Trap::new();
+        let keyway = trap.command("check");
+        let path = keyway.write("record.json", text);
+        let output = keyway.flag("--record", path.display()).output();
+        assert_eq!((output.code, output.stdout.as_str()), (64, ""), "{output:?}");
+        assert!(output.stderr.starts_with("keyway: --record: "), "{}", output.stderr);
+        assert!(output.stderr.contains(why), "{}", output.stderr);
+    }
+    let output = Trap::new().command("check").flag("--record", "nowhere.json").output();
+    assert_eq!(output.code, 64);
+    assert!(output.stderr.contains("nowhere.json: No such file"), "{}", output.stderr);
+}
+
 /// A command of which one flag is wrong.
 fn refused_flag(flag: &str, value: &str, line: &str) {
     let trap = Trap::new();

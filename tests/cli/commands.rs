@@ -61,6 +61,101 @@ fn check_prints_what_would_be_run_and_connects_to_nothing() {
     trap.assert_untouched();
 }
 
+/// Routes that send orders two ways, filter heartbeats and let the pipeline stop for the rest.
+const ROUTES: &str = r#"
+[[pipeline]]
+name = "shop"
+unmatched = "stop"
+[[pipeline.route]]
+when = 'value.type == "order"'
+[[pipeline.route.request]]
+method = "PUT"
+url = "http://h/orders/{{ value.id }}?via=keyway"
+headers = { "X-Region" = "{{ headers.region }}" }
+[[pipeline.route.request]]
+url = "http://h/audit/{{ topic }}/{{ partition }}/{{ offset }}"
+body = "{{ key }}"
+[[pipeline.route]]
+when = 'value.type == "heartbeat"'
+"#;
+
+fn routed(trap: &Trap, more: &[&str], record: &str) -> Output {
+    let keyway = Keyway::command(["check"].into_iter().chain(more.iter().copied()))
+        .flag("--brokers", trap.address())
+        .topic("orders");
+    keyway.write("record.json", record);
+    keyway.config(ROUTES).output()
+}
+
+#[test]
+fn check_prints_the_routes() {
+    let trap = Trap::new();
+    let output = routed(&trap, &[], "");
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
+    for part in [
+        "2 routes, the first that matches; what none matches is a reason to stop",
+        "1. when value.type == \"order\"",
+        "PUT http://h/orders/{{ value.id }}?..., headers X-Region",
+        "POST http://h/audit/{{ topic }}/{{ partition }}/{{ offset }}, a body of its own",
+        "2. when value.type == \"heartbeat\": filtered",
+    ] {
+        assert!(output.stdout.contains(part), "{part} is not in\n{}", output.stdout);
+    }
+    trap.assert_untouched();
+}
+
+#[test]
+fn check_record_prints_the_plan_and_sends_nothing() {
+    let trap = Trap::new();
+    let plan = |record: &str| routed(&trap, &["--record", "record.json"], record);
+    let order = r#"{"topic": "t", "partition": 2, "offset": 7, "key": "k", "headers": {"region": "eu"},
+                    "value": {"type": "order", "id": "a b"}}"#;
+    let output = plan(order);
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
+    assert_eq!(
+        output.stdout,
+        "pipeline shop\n  1. PUT http://h/orders/a%20b?via=keyway\n     x-region: eu\n     \
+         body: the record's value\n  2. POST http://h/audit/t/2/7\n     body: 1 bytes of its own"
+    );
+    let output = plan(r#"{"value": {"type": "heartbeat"}}"#);
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stdout.contains("filtered"), "{}", output.stdout);
+
+    for (record, why) in [
+        (r#"{"value": {"type": "other"}}"#, "no route matches: the pipeline stops"),
+        (r#"{"value": {"type": "order"}}"#, "rejected: route 1, request 1, url"),
+        (r#"{"value": "no json"}"#, "rejected: route 1, when"),
+    ] {
+        let output = plan(record);
+        assert_eq!((output.code, output.stderr.as_str()), (1, ""), "{output:?}");
+        assert!(output.stdout.contains(why), "{why} is not in\n{}", output.stdout);
+    }
+    let keyway = trap.command("check");
+    keyway.write("record.json", order);
+    let output = keyway.flag("--record", "record.json").output();
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stdout.contains(&format!("1. POST {}", trap.url())), "{}", output.stdout);
+    trap.assert_untouched();
+}
+
+#[test]
+fn check_sample_prints_the_plans_of_the_last_records() {
+    let stage = Stage::new(1);
+    stage.produce(numbered(5, 5));
+    let output = Keyway::command(["check", "--sample", "2", "--brokers", &stage.mock.brokers()])
+        .topic(&stage.topic)
+        .group(&stage.group)
+        .url(&stage.endpoint.url())
+        .output();
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
+    for place in [format!("{}/0 at 3", stage.topic), format!("{}/0 at 4", stage.topic)] {
+        assert!(output.stdout.contains(&place), "{}", output.stdout);
+    }
+    assert_eq!(output.stdout.matches("1. POST").count(), 2, "{}", output.stdout);
+    assert_eq!(stage.endpoint.look(Ledger::count), 0, "nothing was sent");
+    assert_eq!(stage.committed()[0].offset, None);
+}
+
 #[test]
 fn check_connect_tries_the_brokers_the_topic_and_the_endpoint() {
     let stage = Stage::new(2);

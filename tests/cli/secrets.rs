@@ -93,3 +93,107 @@ fn a_secret_is_read_from_a_file_of_its_own() {
     assert!(output.stdout.contains("sasl.password"), "{}", output.stdout);
     assert_silent("check", &output.stdout);
 }
+
+/// The secrets of the delivery over HTTP, each with the variables that give it.
+const DELIVERY: [&[(&str, &str)]; 5] = [
+    &[
+        ("KEYWAY_HTTP_AUTH_KIND", "basic"),
+        ("KEYWAY_HTTP_AUTH_USERNAME", "me"),
+        ("KEYWAY_HTTP_AUTH_PASSWORD", SECRET),
+    ],
+    &[("KEYWAY_HTTP_AUTH_KIND", "bearer"), ("KEYWAY_HTTP_AUTH_TOKEN", SECRET)],
+    &[
+        ("KEYWAY_HTTP_AUTH_KIND", "header"),
+        ("KEYWAY_HTTP_AUTH_NAME", "X-Api-Key"),
+        ("KEYWAY_HTTP_AUTH_VALUE", SECRET),
+    ],
+    &[
+        ("KEYWAY_HTTP_AUTH_KIND", "oauth2"),
+        ("KEYWAY_HTTP_AUTH_TOKEN_URL", "http://127.0.0.1:1/token"),
+        ("KEYWAY_HTTP_AUTH_CLIENT_ID", "keyway"),
+        ("KEYWAY_HTTP_AUTH_CLIENT_SECRET", SECRET),
+    ],
+    &[("KEYWAY_HTTP_SIGNATURE_SECRETS", SIGNING)],
+];
+
+/// To sign with; what it holds is [`SECRET`] and some more, in Base64.
+const SIGNING: &str = "whsec_aHVudGVyMi1vZi10aGUtYnJva2VyIGFuZCBtb3Jl";
+
+fn with_all(keyway: Keyway, variables: &[(&str, &str)]) -> Keyway {
+    variables.iter().fold(keyway, |keyway, (name, value)| keyway.env(name, value))
+}
+
+fn assert_silent_of_all(what: &str, text: &str) {
+    assert_silent(what, text);
+    assert!(!text.contains(&SIGNING[6..]), "{what} shows the secret: {text}");
+    // As basic authorization sends it, whatever stands before: "me:hunter2...".
+    assert!(!text.contains("bWU6aHVudGVy"), "{what} shows the secret: {text}");
+}
+
+#[test]
+fn a_run_never_shows_the_secrets_of_the_delivery() {
+    for variables in DELIVERY {
+        let stage =
+            Stage::with(1, Endpoint::builder().script(script::always(Reply::status(401))).start());
+        stage.produce(numbered(3, 3));
+        let mut keyway = with_all(stage.keyway(), variables)
+            .env("KEYWAY_LOG_LEVEL", "trace")
+            .env("KEYWAY_RETRY_MAX", "20ms")
+            .start();
+        keyway.wait_for_metrics("a retry", |metrics| {
+            metrics.sum("keyway_retries_total", &[]) > 0.0
+                || metrics.sum("keyway_lanes_parked", &[]) > 0.0
+        });
+        let metrics = keyway.get("/metrics").expect("it answers").1;
+        assert_silent_of_all("/metrics", &metrics);
+        keyway.kill();
+        assert_silent_of_all("the log", &keyway.stderr());
+        assert_silent_of_all("the log", &keyway.stdout());
+    }
+}
+
+#[test]
+fn check_never_shows_the_secrets_of_the_delivery() {
+    for variables in DELIVERY {
+        let trap = Trap::new();
+        let output = with_all(trap.command("check"), variables).output();
+        assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
+        assert!(output.stdout.contains("***"), "{}", output.stdout);
+        assert_silent_of_all("check", &output.stdout);
+        // Refused, near the secret: a control character in it, and a setting that is missing.
+        let (name, value) = variables[variables.len() - 1];
+        let broken = format!("{value}\u{7f}");
+        let output = with_all(trap.command("check"), variables).env(name, broken).output();
+        assert_eq!(output.code, 78, "{output:?}");
+        assert_silent_of_all("a refusal", &output.stderr);
+        let output = trap.command("check").env(name, value).output();
+        assert_silent_of_all("a refusal", &output.stderr);
+        trap.assert_untouched();
+    }
+}
+
+#[test]
+fn what_is_filled_into_routes_is_shown_by_its_name() {
+    let trap = Trap::new();
+    let file = "[[pipeline]]\n[[pipeline.route]]\nwhen = 'key != \"${TOKEN}\"'\n\
+                [[pipeline.route.request]]\nurl = 'http://h/?token=${TOKEN}'\n\
+                headers = { X-Other = '${TOKEN}', X-Token = '${TOKEN}' }\nbody = '${TOKEN}'\n";
+    let check = |file: &str, more: &[&str]| {
+        let keyway = Keyway::command(["check"].into_iter().chain(more.iter().copied()))
+            .flag("--brokers", trap.address())
+            .topic("orders")
+            .env("TOKEN", SECRET);
+        keyway.write("record.json", "{\"value\": 1}");
+        keyway.config(file).output()
+    };
+    for more in [&[][..], &["--record", "record.json"]] {
+        let output = check(file, more);
+        assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
+        assert_silent("check", &output.stdout);
+    }
+    assert!(check(file, &["--record", "record.json"]).stdout.contains("token=${TOKEN}"));
+    let output = check(&file.replace("!= ", "!= kye "), &[]);
+    assert_eq!(output.code, 78, "{output:?}");
+    assert_silent("a refusal", &output.stderr);
+    trap.assert_untouched();
+}

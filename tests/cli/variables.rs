@@ -260,6 +260,81 @@ fn retry_factor_and_retry_max_keep_the_waits_short() {
     keyway.kill();
 }
 
+/// How many destinations are held for this reason.
+fn held(metrics: &Metrics, reason: &str) -> usize {
+    metrics.count("destination_held", &[("reason", reason)])
+}
+
+#[test]
+fn http_rate_is_kept() {
+    let stage = Stage::new(1);
+    stage.produce(numbered(5, 5));
+    let mut keyway = stage.keyway().env("KEYWAY_HTTP_RATE", "1/h").start();
+    keyway.wait_for_metrics("the rate to hold the rest", |metrics| held(metrics, "rate") == 1);
+    assert_eq!(stage.endpoint.look(Ledger::count), 1);
+    keyway.kill();
+}
+
+#[test]
+fn http_max_in_flight_is_the_most_for_a_destination() {
+    let (gate, endpoint) = gated();
+    let stage = Stage::with(1, endpoint);
+    let sent = stage.produce(numbered(40, 40));
+    let mut keyway = stage.keyway().env("KEYWAY_HTTP_MAX_IN_FLIGHT", 3).start();
+    keyway.wait_for_metrics("the destination to be full", |metrics| held(metrics, "full") == 1);
+    gate.open();
+    stage.finish(&mut keyway, &sent);
+    assert_eq!(stage.endpoint.look(Ledger::most_in_flight), 3);
+}
+
+#[test]
+fn http_concurrency_adaptive_begins_with_few() {
+    let (gate, endpoint) = gated();
+    let stage = Stage::with(1, endpoint);
+    let sent = stage.produce(numbered(40, 40));
+    let mut keyway =
+        stage.keyway().env("KEYWAY_ARBITERS", 1).env("KEYWAY_HTTP_CONCURRENCY", "adaptive").start();
+    keyway.wait_for_metrics("the destination to be full", |metrics| held(metrics, "full") == 1);
+    assert!(stage.endpoint.look(Ledger::in_flight) < 40);
+    gate.open();
+    stage.finish(&mut keyway, &sent);
+}
+
+#[test]
+fn http_breaker_enabled_leaves_alone_what_fails() {
+    let stage = failing(503);
+    stage.produce(numbered(5, 5));
+    let mut keyway = stage
+        .keyway()
+        .env("KEYWAY_ARBITERS", 1)
+        .env("KEYWAY_HTTP_BREAKER_ENABLED", "true")
+        .env("KEYWAY_HTTP_BREAKER_MIN_REQUESTS", 1)
+        .env("KEYWAY_HTTP_BREAKER_OPEN_FOR", "1h")
+        .env("KEYWAY_HTTP_BREAKER_MAX_OPEN_FOR", "1h")
+        .start();
+    keyway.wait_for_metrics("the breaker to open", |metrics| held(metrics, "breaker") == 1);
+    let attempts = stage.endpoint.look(Ledger::count);
+    // Each record was in flight at most once before it opened.
+    assert!(attempts <= 5, "{attempts}");
+    keyway.kill();
+}
+
+#[test]
+fn http_auth_kind_authorizes_requests() {
+    let stage = Stage::new(1);
+    let sent = stage.produce(numbered(1, 1));
+    let mut keyway = stage
+        .keyway()
+        .env("KEYWAY_HTTP_AUTH_KIND", "basic")
+        .env("KEYWAY_HTTP_AUTH_USERNAME", "Aladdin")
+        .env("KEYWAY_HTTP_AUTH_PASSWORD", "open sesame")
+        .start();
+    stage.finish(&mut keyway, &sent);
+    let header = stage.endpoint.look(|ledger| ledger.requests()[0].header("authorization"));
+    // The example of RFC 7617, section 2.
+    assert_eq!(header.as_deref(), Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
+}
+
 #[test]
 fn max_attempts_and_on_exhausted_end_the_retries() {
     let stage = failing(503);

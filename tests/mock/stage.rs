@@ -35,6 +35,12 @@ impl Stage {
         quick(Keyway::run(&self.mock)).topic(&self.topic).group(&self.group).url(url)
     }
 
+    /// The same, where a file says where records go.
+    pub fn keyway_by(&self, pipeline: &str) -> Keyway {
+        let keyway = quick(Keyway::run(&self.mock)).topic(&self.topic).group(&self.group);
+        keyway.config(&format!("[[pipeline]]\n{pipeline}"))
+    }
+
     /// Produces into the topic.
     pub fn produce(&self, records: Vec<Record>) -> Vec<Sent> {
         self.mock.produce(&self.topic, records)
@@ -74,7 +80,7 @@ pub fn quick(keyway: Keyway) -> Keyway {
 
 /// Promise P7: everything that was received is accounted for, at any moment.
 pub fn assert_adds_up(metrics: &Metrics) {
-    let out = ["delivered", "dead_lettered", "dropped", "returned"]
+    let out = ["delivered", "dead_lettered", "filtered", "dropped", "returned"]
         .map(|how| metrics.count(&format!("records_{how}_total"), &[]));
     let held = metrics.count("held_records", &[]);
     let received = metrics.count("records_received_total", &[]);

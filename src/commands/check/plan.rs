@@ -1,14 +1,19 @@
 //! What would be run, in plain lines.
 
+mod http;
+
 use std::fmt::Write;
 
+use keyway_actors::core::retry::{Jitter, RetryPolicy, Trigger};
 use keyway_actors::{Action, OffsetOverflow, Ordering};
 
+pub use self::http::shown_url;
+use crate::alerts::AlertSettings;
 use crate::commands::words::{count, grouped, size};
+use crate::settings::value::in_words;
 use crate::settings::{
     KafkaProperties, Listen, LogFormat, LogSettings, PipelineSettings, RetrySettings, Settings,
 };
-use crate::wiring;
 
 /// All of it: each pipeline, and the process.
 pub fn of(settings: &Settings) -> String {
@@ -23,19 +28,24 @@ pub fn of(settings: &Settings) -> String {
     let _ = writeln!(text, "\nthe process");
     let _ = writeln!(text, "  {:<13}{}", "serves", serves(settings.listen));
     let _ = writeln!(text, "  {:<13}{}", "logs", logs(&settings.log));
+    for alert in &settings.alerts {
+        let _ = writeln!(text, "  {:<13}{}", "alerts", alerts(alert));
+    }
     text
 }
 
-fn lines(pipeline: &PipelineSettings) -> Vec<(&'static str, String)> {
+/// What a line is about, and what it says; nothing where it goes on with the line before.
+type Line = (&'static str, String);
+
+fn lines(pipeline: &PipelineSettings) -> Vec<Line> {
     let mut lines = vec![
         ("topics", topics(pipeline)),
         ("group", pipeline.group_id.clone()),
         ("brokers", pipeline.kafka.get("bootstrap.servers").unwrap_or_default().to_owned()),
     ];
     lines.extend(properties(&pipeline.kafka));
+    lines.extend(http::lines(pipeline));
     lines.extend([
-        ("url", url(pipeline)),
-        ("request", request(pipeline)),
         ("order", order(pipeline.ordering).to_owned()),
         ("in flight", in_flight(pipeline)),
         ("buffer", buffer(pipeline)),
@@ -44,7 +54,7 @@ fn lines(pipeline: &PipelineSettings) -> Vec<(&'static str, String)> {
         ("retries", retries(&pipeline.retry)),
         ("rejected", on_failure(pipeline.retry.on_rejected).to_owned()),
     ]);
-    if pipeline.retry.max_attempts.is_some() {
+    if pipeline.retry.max_attempts.is_some() || pipeline.retry.max_age.is_some() {
         lines.push(("exhausted", on_failure(pipeline.retry.on_exhausted).to_owned()));
     }
     lines.push(match &pipeline.dead_letter {
@@ -62,29 +72,13 @@ fn topics(pipeline: &PipelineSettings) -> String {
 }
 
 /// The other properties, a line each: what would end the line in a value is escaped.
-fn properties(kafka: &KafkaProperties) -> Vec<(&'static str, String)> {
+fn properties(kafka: &KafkaProperties) -> Vec<Line> {
     let others = kafka.shown().filter(|(name, _)| *name != "bootstrap.servers");
     let mut head = "librdkafka";
     let line = |(name, value): (&str, &str)| {
         (std::mem::take(&mut head), format!("{name} = {}", value.escape_debug()))
     };
     others.map(line).collect()
-}
-
-/// Without its query, which may hold a secret.
-fn url(pipeline: &PipelineSettings) -> String {
-    match wiring::sink(&pipeline.http) {
-        Ok(sink) => sink.shown_url().unwrap_or_default(),
-        Err(error) => error.to_string(),
-    }
-}
-
-fn request(pipeline: &PipelineSettings) -> String {
-    let http = &pipeline.http;
-    format!(
-        "POST, at most {:?}; content type {} where the record names none",
-        http.timeout, http.content_type
-    )
 }
 
 fn order(ordering: Ordering) -> &'static str {
@@ -121,11 +115,30 @@ fn deadlines(pipeline: &PipelineSettings) -> String {
 
 fn retries(retry: &RetrySettings) -> String {
     let RetrySettings { initial, factor, max, .. } = retry;
-    let waits = format!("after {initial:?}, each wait {factor} times the last, at most {max:?}");
-    match retry.max_attempts {
-        Some(most) => format!("{waits}; {most} attempts"),
-        None => format!("{waits}; for ever"),
+    let mut text = format!("after {initial:?}, each wait {factor} times the last, at most {max:?}");
+    match retry.jitter {
+        Jitter::Full => {}
+        Jitter::Half => text.push_str(", half of it by chance"),
+        Jitter::None => text.push_str(", none of it by chance"),
     }
+    if retry.retry_after_cap != RetryPolicy::default().retry_after_cap {
+        let _ = write!(text, ", at most {:?} where asked for", retry.retry_after_cap);
+    }
+    match (retry.max_attempts, retry.max_age) {
+        (None, None) => text.push_str("; for ever"),
+        (Some(most), None) => _ = write!(text, "; {most} attempts"),
+        (None, Some(age)) => _ = write!(text, "; until a record is {} old", in_words(age)),
+        (Some(most), Some(age)) => {
+            _ = write!(text, "; {most} attempts, until a record is {} old", in_words(age));
+        }
+    }
+    for (list, what) in [(&retry.retry_on, "tried again"), (&retry.reject_on, "rejected")] {
+        if !list.is_empty() {
+            let kinds: Vec<_> = list.iter().map(Trigger::to_string).collect();
+            let _ = write!(text, "; {what}: {}", kinds.join(", "));
+        }
+    }
+    text
 }
 
 fn on_failure(on_failure: Action) -> &'static str {
@@ -135,6 +148,13 @@ fn on_failure(on_failure: Action) -> &'static str {
         Action::Retry => "retry: tried again at the longest wait, others of its key behind it",
         Action::Stop => "stop: the pipeline stops",
     }
+}
+
+/// Without the path of the webhook, which is a secret.
+fn alerts(alert: &AlertSettings) -> String {
+    let kinds: Vec<_> = alert.on.iter().map(|kind| kind.name()).collect();
+    let every = in_words(alert.every);
+    format!("{}, at most one of a kind and pipeline in {every}: {}", alert.url, kinds.join(", "))
 }
 
 fn serves(listen: Listen) -> String {

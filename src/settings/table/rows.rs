@@ -1,27 +1,27 @@
-//! The rows of the table, in the order of the help page at the end.
+//! The rows of a pipeline itself, of its dead letters and of the process.
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use awc::http::Uri;
-use keyway_actors::{Action, OffsetOverflow, Ordering};
+use keyway_actors::{OffsetOverflow, Ordering};
 use slog::Level;
 
 use super::super::types::{Listen, LogFormat};
-use super::super::value::{self, Refused, names};
+use super::super::value::{self, names};
 use super::{Knob, Row};
 
 /// The brokers: one of librdkafka's properties, read with those, listed here for its names.
-pub static BROKERS: Row =
+pub static BROKERS: Knob<String> =
     Row::tuning("kafka.\"bootstrap.servers\"", "KEYWAY_BROKERS", "brokers as host:port,host:port")
         .required()
-        .flag("--brokers");
+        .flag("--brokers")
+        .read(names::brokers);
 
 /// The path of the file itself.
-pub static CONFIG: Row = Row::process("", "KEYWAY_CONFIG", "TOML file").flag("--config");
+pub static CONFIG: Knob<PathBuf> =
+    Row::process("", "KEYWAY_CONFIG", "TOML file").flag("--config").read(names::path);
 
-const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -50,12 +50,6 @@ pub static GROUP_ID: Knob<String> = Row::identity("group_id", "KEYWAY_GROUP_ID",
     .or("keyway")
     .flag("--group-id")
     .read(names::group);
-
-/// Where records are posted.
-pub static URL: Knob<Uri> = Row::identity("http.url", "KEYWAY_URL", "where records are posted")
-    .required()
-    .flag("--url")
-    .read(names::endpoint);
 
 /// What stays in order.
 pub static ORDERING: Knob<Ordering> =
@@ -138,61 +132,8 @@ pub static OFFSET_METADATA_MAX_BYTES: Knob<usize> = Row::tuning(
     "broker's offset.metadata.max.bytes",
 )
 .or("4096")
+.rare()
 .read(|text| value::memory(text, 64..=16 * MIB));
-
-/// The longest that a request may take.
-pub static REQUEST_TIMEOUT: Knob<Duration> =
-    Row::tuning("http.timeout", "KEYWAY_REQUEST_TIMEOUT", "longest request")
-        .or("30s")
-        .read(|text| value::duration(text, MILLISECOND));
-
-/// The content type of records without such a header.
-pub static CONTENT_TYPE: Knob<String> =
-    Row::tuning("http.content_type", "KEYWAY_HTTP_CONTENT_TYPE", "when the record has none")
-        .or("application/json")
-        .read(names::media_type);
-
-/// First wait before a retry.
-pub static RETRY_INITIAL: Knob<Duration> =
-    Row::tuning("retry.initial", "KEYWAY_RETRY_INITIAL", "first wait before a retry")
-        .or("200ms")
-        .read(|text| value::duration(text, MILLISECOND));
-
-/// Growth of the wait.
-pub static RETRY_FACTOR: Knob<f64> =
-    Row::tuning("retry.factor", "KEYWAY_RETRY_FACTOR", "growth of the wait")
-        .or("2")
-        .read(|text| value::decimal(text, 1.0..=100.0));
-
-/// Longest wait before a retry.
-pub static RETRY_MAX: Knob<Duration> =
-    Row::tuning("retry.max", "KEYWAY_RETRY_MAX", "longest wait before a retry")
-        .or("30s")
-        .read(|text| value::duration(text, MILLISECOND));
-
-/// The attempts a record gets.
-pub static MAX_ATTEMPTS: Knob<Option<NonZeroU32>> =
-    Row::tuning("retry.max_attempts", "KEYWAY_MAX_ATTEMPTS", "attempts a record gets; 0: no limit")
-        .or("0")
-        .read(value::attempts);
-
-/// What becomes of a record that the endpoint refuses.
-pub static ON_REJECTED: Knob<Action> = Row::tuning(
-    "retry.on_rejected",
-    "KEYWAY_RETRY_ON_REJECTED",
-    "refused: dead_letter, drop, retry, stop",
-)
-.or_as_described("*")
-.read(on_failure);
-
-/// What becomes of a record whose attempts are used up.
-pub static ON_EXHAUSTED: Knob<Action> = Row::tuning(
-    "retry.on_exhausted",
-    "KEYWAY_RETRY_ON_EXHAUSTED",
-    "out of attempts: the same words",
-)
-.or_as_described("*")
-.read(on_failure);
 
 /// Topic for what cannot be delivered.
 pub static DEAD_LETTER_TOPIC: Knob<String> = Row::identity(
@@ -242,12 +183,14 @@ pub static LOG_FILE: Knob<PathBuf> =
 pub static LOG_FILE_MAX_SIZE: Knob<u64> =
     Row::process("log.file_max_size", "KEYWAY_LOG_FILE_MAX_SIZE", "size at which it is rotated")
         .or("64MiB")
+        .rare()
         .read(|text| value::size(text, KIB..=TIB));
 
 /// Rotated files kept.
 pub static LOG_FILE_KEEP: Knob<usize> =
     Row::process("log.file_keep", "KEYWAY_LOG_FILE_KEEP", "rotated files kept")
         .or("5")
+        .rare()
         .read(|text| value::whole(text, 0..=1_000));
 
 /// How often counts are logged.
@@ -261,52 +204,3 @@ pub static LOG_STATS_INTERVAL: Knob<Option<Duration>> = Row::process(
 
 /// The most delivery threads of a pipeline.
 pub const MOST_ARBITERS: usize = 64;
-
-fn on_failure(text: &str) -> Result<Action, Refused> {
-    value::word(
-        text,
-        &[
-            ("dead_letter", Action::DeadLetter),
-            ("drop", Action::Drop),
-            ("retry", Action::Retry),
-            ("stop", Action::Stop),
-        ],
-    )
-}
-
-/// Every row, in the order of the help page.
-pub static ROWS: [&Row; 33] = [
-    &CONFIG,
-    &BROKERS,
-    &TOPICS.row,
-    &GROUP_ID.row,
-    &URL.row,
-    &NAME.row,
-    &PARTITIONS.row,
-    &ORDERING.row,
-    &SENDERS.row,
-    &ARBITERS.row,
-    &BUFFER_BYTES.row,
-    &BUFFER_RECORDS.row,
-    &COMMIT_INTERVAL.row,
-    &REVOKE_DEADLINE.row,
-    &DRAIN_DEADLINE.row,
-    &OFFSET_OVERFLOW.row,
-    &OFFSET_METADATA_MAX_BYTES.row,
-    &REQUEST_TIMEOUT.row,
-    &CONTENT_TYPE.row,
-    &RETRY_INITIAL.row,
-    &RETRY_FACTOR.row,
-    &RETRY_MAX.row,
-    &MAX_ATTEMPTS.row,
-    &ON_REJECTED.row,
-    &ON_EXHAUSTED.row,
-    &DEAD_LETTER_TOPIC.row,
-    &LISTEN.row,
-    &LOG_LEVEL.row,
-    &LOG_FORMAT.row,
-    &LOG_FILE.row,
-    &LOG_FILE_MAX_SIZE.row,
-    &LOG_FILE_KEEP.row,
-    &LOG_STATS_INTERVAL.row,
-];

@@ -172,9 +172,12 @@ fn an_unknown_key_names_the_nearest_and_where_it_belongs() {
     assert_eq!(
         changed(
             "[kafka]\n",
-            "[[alert]]\nurl = \"http://hook/\"\n[api]\ntoken = \"hunter2\"\n[kafka]\n"
+            "[[alarm]]\nurl = \"http://hook/\"\n[api]\ntoken = \"hunter2\"\n[kafka]\n"
         ),
-        ["keyway.toml:1: alert: unknown key", "keyway.toml:4: api.token: unknown key",]
+        [
+            "keyway.toml:1: alarm: unknown key; did you mean alert?",
+            "keyway.toml:4: api.token: unknown key",
+        ]
     );
 }
 

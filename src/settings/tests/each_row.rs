@@ -1,91 +1,51 @@
 //! Every row of the table sets what it names, by its variable, its flag and its key.
 
+mod samples;
+
+use self::samples::{FILES, Sample, all_beside, is_of_routes, samples, world};
 use super::*;
-use crate::settings::table::{ROWS, Row, Scope, Standard};
-
-/// What a row is set to, and where that must show.
-struct Sample {
-    variable: &'static str,
-    typed: &'static str,
-    shown: fn(&Settings) -> String,
-    expected: &'static str,
-}
-
-macro_rules! samples {
-    ($($variable:literal, $typed:literal, $settings:ident => $value:expr, $expected:literal;)*) => {
-        [$(Sample {
-            variable: $variable,
-            typed: $typed,
-            shown: |$settings| format!("{:?}", $value),
-            expected: $expected,
-        }),*]
-    };
-}
-
-/// One sample a row, none of them the default; `KEYWAY_CONFIG` has a test of its own.
-fn samples() -> [Sample; 32] {
-    samples![
-        "KEYWAY_BROKERS", "other:9093", s => s.pipelines[0].kafka.get("bootstrap.servers"), "Some(\"other:9093\")";
-        "KEYWAY_TOPICS", "a", s => s.pipelines[0].topics, "[\"a\"]";
-        "KEYWAY_GROUP_ID", "g", s => s.pipelines[0].group_id, "\"g\"";
-        "KEYWAY_URL", "https://other/x", s => s.pipelines[0].http.url, "https://other/x";
-        "KEYWAY_NAME", "n", s => s.pipelines[0].name, "\"n\"";
-        "KEYWAY_PARTITIONS", "7", s => s.pipelines[0].partitions, "Some([7])";
-        "KEYWAY_ORDERING", "partition", s => s.pipelines[0].ordering, "Partition";
-        "KEYWAY_SENDERS", "17", s => s.pipelines[0].senders, "17";
-        "KEYWAY_ARBITERS", "2", s => s.pipelines[0].arbiters, "2";
-        "KEYWAY_BUFFER_BYTES", "3MiB", s => s.pipelines[0].buffer_bytes, "3145728";
-        "KEYWAY_BUFFER_RECORDS", "18", s => s.pipelines[0].buffer_records, "18";
-        "KEYWAY_COMMIT_INTERVAL", "19ms", s => s.pipelines[0].commit_interval, "19ms";
-        "KEYWAY_REVOKE_DEADLINE", "21s", s => s.pipelines[0].revoke_deadline, "21s";
-        "KEYWAY_DRAIN_DEADLINE", "22s", s => s.pipelines[0].drain_deadline, "22s";
-        "KEYWAY_OFFSET_OVERFLOW", "replay", s => s.pipelines[0].offset_overflow, "Replay";
-        "KEYWAY_OFFSET_METADATA_MAX_BYTES", "8KiB", s => s.pipelines[0].offset_metadata_max_bytes, "8192";
-        "KEYWAY_REQUEST_TIMEOUT", "23s", s => s.pipelines[0].http.timeout, "23s";
-        "KEYWAY_HTTP_CONTENT_TYPE", "text/plain", s => s.pipelines[0].http.content_type, "\"text/plain\"";
-        "KEYWAY_RETRY_INITIAL", "24ms", s => s.pipelines[0].retry.initial, "24ms";
-        "KEYWAY_RETRY_FACTOR", "1.5", s => s.pipelines[0].retry.factor, "1.5";
-        "KEYWAY_RETRY_MAX", "25s", s => s.pipelines[0].retry.max, "25s";
-        "KEYWAY_MAX_ATTEMPTS", "26", s => s.pipelines[0].retry.max_attempts, "Some(26)";
-        "KEYWAY_RETRY_ON_REJECTED", "drop", s => s.pipelines[0].retry.on_rejected, "Drop";
-        "KEYWAY_RETRY_ON_EXHAUSTED", "stop", s => s.pipelines[0].retry.on_exhausted, "Stop";
-        "KEYWAY_DEAD_LETTER_TOPIC", "dead", s => s.pipelines[0].dead_letter.as_ref().map(|d| &d.topic), "Some(\"dead\")";
-        "KEYWAY_LISTEN", "off", s => s.listen, "Off";
-        "KEYWAY_LOG_LEVEL", "warn", s => s.log.level, "Warning";
-        "KEYWAY_LOG_FORMAT", "json", s => s.log.format, "Json";
-        "KEYWAY_LOG_FILE", "/x/y", s => s.log.file, "Some(\"/x/y\")";
-        "KEYWAY_LOG_FILE_MAX_SIZE", "2KiB", s => s.log.file_max_size, "2048";
-        "KEYWAY_LOG_FILE_KEEP", "27", s => s.log.file_keep, "27";
-        "KEYWAY_LOG_STATS_INTERVAL", "off", s => s.log.stats_interval, "None";
-    ]
-}
+use crate::settings::table::{Row, Scope, Standard, rows};
 
 fn row_of(sample: &Sample) -> &'static Row {
-    ROWS.into_iter().find(|row| row.variable == sample.variable).expect("a row of the table")
+    rows().find(|row| row.variable == sample.variable).expect("a row of the table")
 }
 
 /// The file that sets one row to its sample and has all that is needed besides.
-fn file_with(row: &Row, typed: &str) -> String {
-    let value = if row.list { format!("[{typed:?}]") } else { format!("{typed:?}") };
-    let line = format!("{} = {value}\n", row.key);
-    let top = row.scope == Scope::Process || row.key.starts_with("kafka.");
-    let needed =
-        |key: &str, line: &str| if row.key == key { String::new() } else { line.to_owned() };
-    let brokers =
-        needed("kafka.\"bootstrap.servers\"", "kafka.\"bootstrap.servers\" = \"localhost:9092\"\n");
-    let topics = needed("topics", "topics = [\"orders\"]\n");
-    let url = needed("http.url", "http.url = \"http://localhost:8080/\"\n");
-    if top {
-        format!("{line}{brokers}[[pipeline]]\n{topics}{url}")
-    } else {
-        format!("{brokers}[[pipeline]]\n{line}{topics}{url}")
+fn file_with(row: &'static Row, typed: &str) -> String {
+    let line = |row: &Row, typed: &str| {
+        let value = if row.list { format!("[{typed:?}]") } else { format!("{typed:?}") };
+        format!("{} = {value}\n", row.key)
+    };
+    let of = |name: &str| rows().find(|row| row.variable == name).expect("a row of the table");
+    let (mut top, mut pipeline) = (String::new(), String::new());
+    let needed = [
+        ("KEYWAY_BROKERS", "localhost:9092"),
+        ("KEYWAY_TOPICS", "orders"),
+        ("KEYWAY_URL", "http://localhost:8080/"),
+    ];
+    let needed = needed
+        .into_iter()
+        .filter(|(name, _)| *name != row.variable)
+        .filter(|(name, _)| *name != "KEYWAY_URL" || !is_of_routes(row.variable))
+        .chain(all_beside(row.variable))
+        .map(|(name, typed)| (of(name), typed));
+    for (row, typed) in std::iter::once((row, typed)).chain(needed) {
+        if row.scope == Scope::Process || row.key.starts_with("kafka.") {
+            top.push_str(&line(row, typed));
+        } else {
+            pipeline.push_str(&line(row, typed));
+        }
     }
+    if is_of_routes(row.variable) {
+        pipeline.push_str("[[pipeline.route]]\nrequest = [{ url = 'http://a/' }]\n");
+    }
+    format!("{top}[[pipeline]]\n{pipeline}")
 }
 
 #[test]
 fn every_row_has_a_sample_and_follows_the_rule_of_names() {
     let sampled: Vec<&str> = samples().iter().map(|sample| sample.variable).collect();
-    for row in ROWS.into_iter().filter(|row| row.variable != "KEYWAY_CONFIG") {
+    for row in rows().filter(|row| row.variable != "KEYWAY_CONFIG") {
         assert!(sampled.contains(&row.variable), "{} has no sample", row.variable);
     }
     let short = [
@@ -96,25 +56,23 @@ fn every_row_has_a_sample_and_follows_the_rule_of_names() {
         "KEYWAY_MAX_ATTEMPTS",
         "KEYWAY_LISTEN",
     ];
-    for row in ROWS.into_iter().filter(|row| !short.contains(&row.variable)) {
+    for row in rows().filter(|row| !short.contains(&row.variable)) {
         assert_eq!(row.variable, sources::variable_by_rule(row.key));
     }
 }
 
 #[test]
 fn every_variable_changes_the_setting_it_names() {
-    let default = Typed::needed().settings();
     for sample in samples() {
-        assert_ne!(
-            (sample.shown)(&default),
-            sample.expected,
-            "{} is sampled by its default",
-            sample.variable
-        );
-        let mut typed = Typed::needed();
-        typed.variables.retain(|(name, _)| *name != sample.variable);
-        let settings = typed.variable(sample.variable, sample.typed).settings();
-        assert_eq!((sample.shown)(&settings), sample.expected, "{}", sample.variable);
+        let variable = sample.variable;
+        let settings = world(variable).variable(variable, sample.typed).settings();
+        assert_eq!((sample.shown)(&settings), sample.expected, "{variable}");
+        let other = lower(row_of(&sample));
+        let other = (sample.shown)(&world(variable).variable(variable, other).settings());
+        // Without a kind there is no token that it could do without.
+        if variable != "KEYWAY_HTTP_AUTH_KIND" {
+            assert_ne!(other, sample.expected, "{variable} shows nothing");
+        }
     }
 }
 
@@ -140,14 +98,7 @@ fn every_key_changes_the_setting_it_names() {
 fn for_every_row_the_flag_wins_over_the_variable_over_the_file() {
     for sample in samples() {
         let row = row_of(&sample);
-        let lower = match (row.standard, row.variable) {
-            (Standard::Text(text), _) => text,
-            (_, "KEYWAY_BROKERS") => "lower:1",
-            (_, "KEYWAY_URL") => "http://lower/",
-            (_, "KEYWAY_PARTITIONS" | "KEYWAY_ARBITERS") => "1",
-            (_, "KEYWAY_RETRY_ON_REJECTED" | "KEYWAY_RETRY_ON_EXHAUSTED") => "retry",
-            _ => "lower",
-        };
+        let lower = lower(row);
         let file = file_with(row, lower).leak();
         let settings = Typed::file(file).variable(row.variable, sample.typed).settings();
         assert_eq!((sample.shown)(&settings), sample.expected, "{}", row.variable);
@@ -157,13 +108,39 @@ fn for_every_row_the_flag_wins_over_the_variable_over_the_file() {
     }
 }
 
+/// Something else that a row takes.
+fn lower(row: &Row) -> &'static str {
+    match (row.standard, row.variable) {
+        // Without its token a kind that needs none would be given one.
+        (_, "KEYWAY_HTTP_AUTH_KIND") => "bearer",
+        (Standard::Text(text), _) => text,
+        (_, "KEYWAY_BROKERS") => "lower:1",
+        (_, "KEYWAY_URL" | "KEYWAY_HTTP_AUTH_TOKEN_URL") => "http://lower/",
+        (_, "KEYWAY_RETRY_ON_REJECTED" | "KEYWAY_RETRY_ON_EXHAUSTED") => "retry",
+        (_, "KEYWAY_RETRY_RETRY_ON" | "KEYWAY_RETRY_REJECT_ON") => "timeout",
+        (_, "KEYWAY_HTTP_ALLOWED_NETWORKS") => "::1",
+        (_, "KEYWAY_HTTP_RATE") => "1/s",
+        (
+            _,
+            "KEYWAY_PARTITIONS"
+            | "KEYWAY_ARBITERS"
+            | "KEYWAY_HTTP_BURST"
+            | "KEYWAY_HTTP_MAX_IN_FLIGHT",
+        ) => "1",
+        (_, "KEYWAY_HTTP_SUCCESS_WHEN") => "status == 204",
+        (_, "KEYWAY_HTTP_SIGNATURE_SECRETS") => "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+        (_, "KEYWAY_HTTP_SIGNATURE_SECRETS_FILE") => FILES[4],
+        (_, name) if name.starts_with("KEYWAY_HTTP_TLS_") => FILES[5],
+        (_, name) if name.ends_with("_FILE") && name != "KEYWAY_LOG_FILE" => FILES[3],
+        _ => "lower",
+    }
+}
+
 #[test]
 fn a_bad_value_is_told_with_its_place_whatever_the_source() {
     const BAD: &str = "\u{7f}";
-    for row in
-        ROWS.into_iter().filter(|row| !["KEYWAY_CONFIG", "KEYWAY_LOG_FILE"].contains(&row.variable))
-    {
-        let from_variable = Typed::needed().variable(row.variable, BAD).problems();
+    for row in rows().filter(|row| !["KEYWAY_CONFIG", "KEYWAY_LOG_FILE"].contains(&row.variable)) {
+        let from_variable = world(row.variable).variable(row.variable, BAD).problems();
         assert!(
             from_variable.iter().any(|line| line.starts_with(row.variable)),
             "{from_variable:?}"
@@ -188,12 +165,26 @@ fn a_bad_value_is_told_with_its_place_whatever_the_source() {
 }
 
 #[test]
+fn what_is_secret_is_not_repeated_where_it_is_refused() {
+    const SECRET: &str = "hush\u{7f}hush";
+    let secrets: Vec<&Row> = rows().filter(|row| row.secret).collect();
+    assert_eq!(secrets.len(), 5);
+    for row in secrets {
+        let problems = world(row.variable).variable(row.variable, SECRET).problems();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(!problems[0].contains("hush"), "{problems:?}");
+    }
+}
+
+#[test]
 fn every_default_can_be_read() {
-    for row in ROWS {
+    for row in rows() {
         if let Standard::Text(text) = row.standard {
-            let mut typed = Typed::needed();
-            typed.variables.push((row.variable, text));
-            typed.settings();
+            let mut typed = world(row.variable);
+            if row.key == "http.auth.kind" {
+                typed.variables.retain(|(name, _)| !name.starts_with("KEYWAY_HTTP_AUTH_"));
+            }
+            typed.variable(row.variable, text).settings();
         }
     }
 }

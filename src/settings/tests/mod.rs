@@ -1,8 +1,12 @@
 //! The settings as a user meets them: flags, variables and a file in, settings or problems out.
 
+mod alerts;
 mod bad_input;
+mod delivery;
+mod docs;
 mod each_row;
 mod precedence;
+mod routes;
 mod several;
 
 use std::fs;

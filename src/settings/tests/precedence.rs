@@ -1,5 +1,7 @@
 //! Flag over variable over file over default.
 
+use keyway_actors::core::retry::Jitter;
+
 use super::*;
 
 #[test]
@@ -29,14 +31,19 @@ fn the_least_that_is_typed_gives_the_documented_defaults() {
     assert_eq!(pipeline.drain_deadline, 30 * second);
     assert_eq!(pipeline.offset_overflow, OffsetOverflow::Hold);
     assert_eq!(pipeline.offset_metadata_max_bytes, 4096);
-    assert_eq!(pipeline.http.url, "http://localhost:8080/");
+    assert!(matches!(&pipeline.http.way, Way::One(url) if url == "http://localhost:8080/"));
     assert_eq!(pipeline.http.timeout, 30 * second);
     assert_eq!(pipeline.http.content_type, "application/json");
     let retry = RetrySettings {
         initial: second / 5,
         factor: 2.0,
         max: 30 * second,
+        jitter: Jitter::Full,
+        retry_after_cap: 300 * second,
         max_attempts: None,
+        max_age: None,
+        retry_on: vec![],
+        reject_on: vec![],
         on_rejected: Action::Retry,
         on_exhausted: Action::Retry,
     };

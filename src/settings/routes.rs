@@ -1,0 +1,154 @@
+//! The routes of a pipeline: from what the file has to what the library compiles, and what it says
+//! of them back to the place in the file.
+
+use keyway_actors::route::{
+    Field, MatchMode, RequestSettings, RouteSettings, RoutesSettings, TemplateError,
+    TemplateRoutes, Unmatched,
+};
+
+use super::problem::{Place, Problems, Spot};
+use super::table;
+use super::typed::Text;
+use super::types::{Filled, Routes};
+
+/// The routes as the file has them, without those that it has wrong.
+#[derive(Debug, Default)]
+pub struct TypedRoutes {
+    /// In the order of the file.
+    pub routes: Vec<TypedRoute>,
+    /// What stood for each `${NAME}` in them.
+    pub filled: Filled,
+}
+
+/// One route.
+#[derive(Debug)]
+pub struct TypedRoute {
+    /// Where it begins.
+    pub spot: Spot,
+    /// The condition.
+    pub when: Option<TypedText>,
+    /// What is requested.
+    pub requests: Vec<TypedRequest>,
+}
+
+/// One request.
+#[derive(Debug)]
+pub struct TypedRequest {
+    /// Where to.
+    pub url: TypedText,
+    /// How.
+    pub method: Option<TypedText>,
+    /// Names and values.
+    pub headers: Vec<(String, TypedText)>,
+    /// With what.
+    pub body: Option<TypedText>,
+}
+
+/// A template or condition, and where it stands.
+#[derive(Debug)]
+pub struct TypedText {
+    /// The text.
+    pub text: Text,
+    /// The line where the value begins.
+    pub spot: Spot,
+    /// Line and column of its first character, where it stands in the file as it is.
+    pub verbatim: Option<(usize, usize)>,
+}
+
+/// Compiles the routes; `None`, with problems told, where they cannot be.
+pub fn compile(
+    typed: &TypedRoutes,
+    mode: MatchMode,
+    unmatched: Unmatched,
+    allowed_hosts: &[String],
+    problems: &mut Problems,
+) -> Option<Routes> {
+    let make = |text: fn(&Text) -> &String| RoutesSettings {
+        routes: typed.routes.iter().map(|route| route.settings(text)).collect(),
+        mode,
+        unmatched,
+        allowed_hosts: allowed_hosts.to_vec(),
+    };
+    let settings = make(|text| &text.value);
+    match TemplateRoutes::new(&settings) {
+        Ok(_) => {
+            let (written, filled) = (make(|text| &text.written), typed.filled.clone());
+            Some(Routes { settings, written, filled })
+        }
+        Err(errors) => {
+            for error in errors {
+                let (place, what) = typed.locate(&error);
+                problems.push(&place, typed.filled.hide(&what).replace('\n', " "));
+            }
+            None
+        }
+    }
+}
+
+impl TypedRoutes {
+    /// Where in the file an error is, and what is left to say.
+    fn locate(&self, error: &TemplateError) -> (Place, String) {
+        let route = error.place.route.and_then(|at| self.routes.get(at));
+        let request = route.zip(error.place.request).and_then(|(route, at)| route.requests.get(at));
+        let text = match (&error.place.field, route, request) {
+            (Field::When, Some(route), _) => route.when.as_ref(),
+            (Field::Url, _, Some(request)) => Some(&request.url),
+            (Field::Method, _, Some(request)) => request.method.as_ref(),
+            (Field::Body, _, Some(request)) => request.body.as_ref(),
+            (Field::Header(name), _, Some(request)) => request.header(name),
+            _ => None,
+        };
+        match (text, route) {
+            (Some(text), _) => text.locate(error),
+            (None, Some(route)) => (Place::File(route.spot.clone()), error.message.clone()),
+            (None, None) => {
+                let key = table::ALLOWED_HOSTS.row.key.to_owned();
+                (Place::Unset(key), error.message.clone())
+            }
+        }
+    }
+}
+
+impl TypedRoute {
+    fn settings(&self, text: fn(&Text) -> &String) -> RouteSettings {
+        RouteSettings {
+            when: self.when.as_ref().map(|it| text(&it.text).clone()),
+            requests: self.requests.iter().map(|request| request.settings(text)).collect(),
+        }
+    }
+}
+
+impl TypedRequest {
+    fn settings(&self, text: fn(&Text) -> &String) -> RequestSettings {
+        let own = |it: &TypedText| text(&it.text).clone();
+        RequestSettings {
+            method: self.method.as_ref().map(own),
+            url: own(&self.url),
+            headers: self.headers.iter().map(|(name, it)| (name.clone(), own(it))).collect(),
+            body: self.body.as_ref().map(own),
+        }
+    }
+
+    fn header(&self, name: &str) -> Option<&TypedText> {
+        self.headers.iter().rfind(|(known, _)| known == name).map(|(_, text)| text)
+    }
+}
+
+impl TypedText {
+    /// A text that stands in the file as it is has the language's line and column there; of another
+    /// one they can only be counted in the text itself.
+    fn locate(&self, error: &TemplateError) -> (Place, String) {
+        let as_it_is = self.verbatim.filter(|_| self.text.value == self.text.written);
+        if let Some((line, column)) = as_it_is {
+            let column = if error.line == 1 { column + error.column - 1 } else { error.column };
+            let (line, column) = (line + error.line - 1, Some(column));
+            let place = Place::File(Spot { line, column, ..self.spot.clone() });
+            return (place, error.message.clone());
+        }
+        let what = format!(
+            "line {}, column {} of the text, counted with what its escapes and ${{...}} stand for: {}",
+            error.line, error.column, error.message
+        );
+        (Place::File(self.spot.clone()), what)
+    }
+}
