@@ -21,6 +21,7 @@ mod kafka {
     mod limits;
     mod members;
     mod outages;
+    mod policy;
     mod resume;
     mod security;
     mod settled;
