@@ -53,8 +53,9 @@ pub struct DeadLetterConfig {
 /// does: it takes whatever the senders give.
 #[derive(Clone, Debug, Default)]
 pub struct DestinationConfig {
-    /// The most requests in flight. Without it, a destination has as many as there are senders
-    /// idle, or all of them where it is the only one.
+    /// The most requests in flight. Without it, a destination has all senders where records are not
+    /// routed; where they are, as many as there are senders idle, or seven eighths of them while no
+    /// other is known.
     pub max_in_flight: Option<NonZeroUsize>,
     /// Whether the number in flight is found out by how the destination answers, up to
     /// `max_in_flight` or the number of senders; by each arbiter for itself.

@@ -226,8 +226,8 @@ impl<T: Item> Desk<T> {
     }
 
     /// How many lanes could be dispatched, were there senders: what the intake is gated on. Lanes
-    /// that wait for their destination count where there is no other: what would be taken in
-    /// meanwhile could not be sent either.
+    /// that wait for their destination count where all go one way: what would be taken in meanwhile
+    /// could not be sent either.
     pub fn ready(&self) -> usize {
         self.lanes.ready() + self.destinations.waiting_for_the_only()
     }

@@ -10,7 +10,9 @@
 //! only while fewer of its own are in flight than senders are idle (dynamic thresholds: Choudhury and
 //! Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998): one that hangs
 //! takes half of the pool, two take a third each, and a destination that comes anew always finds
-//! senders.
+//! senders. What is known of the routes is what they have said so far: one that is alone may be
+//! about to get company, and leaves an eighth of the pool idle. Were it to take all of it and to
+//! hang, no other would ever be heard of.
 //!
 //! There are at most [`MOST`] of them. One that is idle is forgotten when its place is needed, the
 //! longest idle first, or after [`IDLE`]; lanes for which there is no place wait for one.
@@ -37,6 +39,10 @@ pub use view::{DestinationView, Wait};
 /// The most destinations that are known at a time: some kilobytes each at the worst, so that a
 /// template that makes a host of each record costs megabytes and not the memory of the machine.
 pub const MOST: usize = 1024;
+
+/// The requests of a destination that is alone so far, for each sender that stays idle: a newcomer
+/// finds an eighth of the pool.
+const ALONE: usize = 7;
 
 /// How long an idle destination is remembered: longer than a breaker stays open, and than a
 /// receiver asks to be left alone.
@@ -151,9 +157,14 @@ impl Destinations {
         self.terms.retry_after
     }
 
-    /// Whether records go more than one way, as far as is known.
-    fn are_several(&self) -> bool {
-        self.names.len() > 1
+    /// How many requests a destination may have for each idle sender; none where all records go one
+    /// way: such a destination has no name here.
+    fn share(&self) -> Option<usize> {
+        match self.names.len() {
+            0 => None,
+            1 => Some(ALONE),
+            _ => Some(1),
+        }
     }
 
     /// How many lanes wait for a destination.
@@ -161,10 +172,10 @@ impl Destinations {
         self.waiting + self.homeless.len()
     }
 
-    /// How many of them wait although nothing that goes elsewhere could be taken in: there is one
-    /// destination only.
+    /// How many of them wait although nothing that goes elsewhere could be taken in: all records go
+    /// one way. Where there are routes, what comes next may go another, also if none has so far.
     pub(super) fn waiting_for_the_only(&self) -> usize {
-        if self.are_several() { 0 } else { self.waiting }
+        if self.names.is_empty() { self.waiting } else { 0 }
     }
 
     /// Whether a request to `id` may begin at once, while `idle` senders are there; if so it has
@@ -172,7 +183,7 @@ impl Destinations {
     #[inline]
     pub(super) fn admits(&self, id: DestinationId, idle: usize, now: Moment) -> bool {
         let it = &self.all[id.index()];
-        it.queue.is_empty() && matches!(it.admit(idle, self.are_several(), now), Admission::Now)
+        it.queue.is_empty() && matches!(it.admit(idle, self.share(), now), Admission::Now)
     }
 
     /// Queues a lane behind those that wait for the same destination.
@@ -204,11 +215,11 @@ impl Destinations {
     /// The next lane that waits for a destination that can take it now, by turns; its request has to
     /// begin.
     pub(super) fn next(&mut self, idle: usize, now: Moment) -> Option<(LaneId, DestinationId)> {
-        let several = self.are_several();
+        let share = self.share();
         for _ in 0..self.free.len() {
             let id = self.free.pop_front()?;
             let it = &mut self.all[id.index()];
-            match it.admit(idle, several, now) {
+            match it.admit(idle, share, now) {
                 Admission::Now => {
                     let Some(lane) = self.pop(id) else { continue };
                     return Some((lane, id));

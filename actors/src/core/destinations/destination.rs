@@ -77,11 +77,12 @@ impl Destination {
         [adaptive, self.max_in_flight].into_iter().flatten().min()
     }
 
-    /// Whether a request may begin while `idle` senders are there; `several` says whether they are
-    /// shared with other destinations. What may begin has to: its place in the rate is taken.
+    /// Whether a request may begin while `idle` senders are there; `share` says how many it may have
+    /// for each of them, where they are shared with other destinations. What may begin has to: its
+    /// place in the rate is taken.
     #[inline]
-    pub(super) fn admit(&self, idle: usize, several: bool, now: Moment) -> Admission {
-        match self.wait(idle, several, now) {
+    pub(super) fn admit(&self, idle: usize, share: Option<usize>, now: Moment) -> Admission {
+        match self.wait(idle, share, now) {
             None => {}
             Some(Wait::Full(_) | Wait::Probe) => return Admission::AfterItsOwn,
             Some(Wait::Senders) => return Admission::AfterAny,
@@ -98,13 +99,16 @@ impl Destination {
 
     /// What a request would wait for, if it would.
     #[inline]
-    pub(super) fn wait(&self, idle: usize, several: bool, now: Moment) -> Option<Wait> {
+    pub(super) fn wait(&self, idle: usize, share: Option<usize>, now: Moment) -> Option<Wait> {
         if let Some(limit) = self.limit()
             && self.in_flight >= limit
         {
             return Some(Wait::Full(limit));
         }
-        if several && self.max_in_flight.is_none() && self.in_flight as usize >= idle {
+        if let Some(share) = share
+            && self.max_in_flight.is_none()
+            && self.in_flight as usize >= idle.saturating_mul(share)
+        {
             return Some(Wait::Senders);
         }
         if self.rests_until > now {

@@ -13,7 +13,8 @@ pub struct Terms {
     /// What the one destination of a pipeline is called whose records all go one way.
     pub only: Arc<str>,
     /// The most requests in flight on this arbiter; at least 1. Without it, a destination may have
-    /// as many as there are senders idle, or all of them where it is the only one.
+    /// all senders where records are not routed; where they are, as many as there are senders idle,
+    /// or seven eighths of them while no other is known.
     pub max_in_flight: Option<u32>,
     /// Whether the number in flight is found out by how the destination answers, up to
     /// `max_in_flight` or the number of senders.

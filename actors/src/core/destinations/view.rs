@@ -12,7 +12,8 @@ use crate::core::breaker::BreakerState;
 pub enum Wait {
     /// For one of those in flight to end: there may be no more than so many.
     Full(u32),
-    /// For a sender: as many of them work for this destination as are idle.
+    /// For a sender: as many of them work for this destination as are idle, or all but an eighth
+    /// where no other is known.
     Senders,
     /// It asked to be left alone until this moment.
     Asked(Moment),
@@ -61,22 +62,22 @@ impl Destinations {
     /// All that are known, in no order; the one of a pipeline whose records all go one way only
     /// where it is used. `idle` senders are there.
     pub fn views(&self, idle: usize, now: Moment) -> impl Iterator<Item = DestinationView> {
-        let several = self.are_several();
+        let share = self.share();
         let used = |id: &&DestinationId| {
             **id != DestinationId::ONLY || self.all[id.index()].used > Moment::default()
         };
         let ids = self.names.values().chain([&DestinationId::ONLY]).filter(used);
-        ids.map(move |id| view(&self.all[id.index()], idle, several, now))
+        ids.map(move |id| view(&self.all[id.index()], idle, share, now))
     }
 }
 
-fn view(it: &Destination, idle: usize, several: bool, now: Moment) -> DestinationView {
+fn view(it: &Destination, idle: usize, share: Option<usize>, now: Moment) -> DestinationView {
     DestinationView {
         name: Arc::clone(&it.name),
         in_flight: it.in_flight,
         limit: it.limit(),
         waiting: it.queue.len(),
-        wait: if it.queue.is_empty() { None } else { it.wait(idle, several, now) },
+        wait: if it.queue.is_empty() { None } else { it.wait(idle, share, now) },
         breaker: it.breaker.as_ref().map(|breaker| breaker.state(now)),
     }
 }

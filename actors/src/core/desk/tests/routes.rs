@@ -182,10 +182,18 @@ fn a_full_destination_keeps_its_own_lanes_waiting_and_no_others() {
 }
 
 #[test]
-fn lanes_of_the_only_destination_count_as_ready_for_the_intake() {
+fn without_routes_lanes_that_wait_for_the_destination_count_as_ready_for_the_intake() {
+    let mut it = Routed::new(at_most(1), 9, &[(1, "a"), (2, "a"), (3, "a")]);
+    let _first = it.desk.dispatch(it.now).expect("it is ready");
+    assert!(it.desk.dispatch(it.now).is_none());
+    assert_eq!((it.desk.counts().blocked, it.desk.ready()), (2, 2));
+}
+
+#[test]
+fn with_routes_they_do_not_for_what_comes_next_may_go_elsewhere() {
     let mut it = Routed::new(at_most(1), 9, &[(1, "a"), (2, "a"), (3, "a")]);
     let _first = it.send_all();
-    assert_eq!((it.desk.counts().blocked, it.desk.ready()), (2, 2));
+    assert_eq!((it.desk.counts().blocked, it.desk.ready()), (2, 0));
 }
 
 #[test]
@@ -213,9 +221,37 @@ fn one_destination_that_hangs_leaves_half_of_the_senders() {
 }
 
 #[test]
-fn the_only_destination_has_all_senders() {
-    let all: Vec<_> = (0..100).map(|lane| (lane, "a")).collect();
-    assert_eq!(Routed::new(Terms::default(), 64, &all).send_all().len(), 64);
+fn a_destination_that_hangs_before_another_is_known_leaves_an_eighth_of_the_senders() {
+    let mut it =
+        Routed::new(Terms::default(), 64, &(0..100).map(|lane| (lane, "a")).collect::<Vec<_>>());
+    let hanging = it.send_all();
+    assert_eq!((hanging.len(), it.desk.ready()), (56, 0));
+    for number in 100..110 {
+        it.desk.accept(Rec { number, lane: number as u64, epoch: 1 }).expect("a new lane");
+        it.ways.push("b");
+    }
+    let others = it.send_all();
+    assert_eq!(sent(&others), [100, 101, 102, 103].map(|number| (number, 'b')));
+    for (delivery, ..) in others {
+        it.ends(delivery, Outcome::Delivered);
+    }
+    assert_eq!(it.send_all().len(), 4, "and it goes on");
+}
+
+#[test]
+fn a_small_pool_is_the_only_destination_s_own() {
+    for (senders, has) in [(1, 1), (2, 2), (7, 7), (8, 7), (64, 56)] {
+        let all: Vec<_> = (0..100).map(|lane| (lane, "a")).collect();
+        assert_eq!(Routed::new(Terms::default(), senders, &all).send_all().len(), has);
+    }
+}
+
+#[test]
+fn without_routes_the_destination_has_all_senders() {
+    let mut it =
+        Routed::new(Terms::default(), 64, &(0..100).map(|lane| (lane, "a")).collect::<Vec<_>>());
+    let all: Vec<_> = std::iter::from_fn(|| it.desk.dispatch(it.now)).collect();
+    assert_eq!(all.len(), 64);
 }
 
 #[test]
