@@ -115,7 +115,7 @@ fn check_record_prints_the_plan_and_sends_nothing() {
     assert_eq!(
         output.stdout,
         "pipeline shop\n  1. PUT http://h/orders/a%20b?via=keyway\n     x-region: eu\n     \
-         body: the record's value\n  2. POST http://h/audit/t/2/7\n     body: 1 bytes of its own"
+         body: the record's value\n  2. POST http://h/audit/t/2/7\n     body: k"
     );
     let output = plan(r#"{"value": {"type": "heartbeat"}}"#);
     assert_eq!(output.code, 0, "{output:?}");

@@ -41,7 +41,8 @@ impl Plan {
         self.requests.iter().map(Request::bytes).sum()
     }
 
-    /// The plan as `keyway check` prints it: whole URLs, and headers save those that look secret.
+    /// The plan as `keyway check` prints it: whole URLs and short bodies, and headers save those that
+    /// look secret.
     /// For the one who wrote the routes, not for a log.
     pub fn text(&self) -> PlanText<'_> {
         PlanText(self)
@@ -86,10 +87,25 @@ impl fmt::Display for PlanText<'_> {
             }
             match request.body_given() {
                 None => writeln!(f, "   body: the record's value")?,
-                Some(body) => writeln!(f, "   body: {} bytes of its own", body.len())?,
+                Some(body) => writeln!(f, "   body: {}", Body(body))?,
             }
         }
         Ok(())
+    }
+}
+
+/// A body of its own: as it is while it is short text.
+struct Body<'a>(&'a [u8]);
+
+impl fmt::Display for Body<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHORT: usize = 4096;
+        match std::str::from_utf8(self.0) {
+            Ok(text) if text.len() <= SHORT && !text.contains(char::is_control) => {
+                f.write_str(text)
+            }
+            _ => write!(f, "{} bytes of its own", self.0.len()),
+        }
     }
 }
 
@@ -137,14 +153,23 @@ mod tests {
             .header("X-Region", "eu")
             .and_then(|it| it.header("X-Api-Key", "hush"))
             .unwrap()
-            .body(Bytes::from("hush"));
+            .body(Bytes::from(r#"{"a":1}"#));
         let plan = Plan::try_from(vec![request(), second]).unwrap();
         assert_eq!(
             plan.text().to_string(),
             "1. POST https://h/a?b=c\n   body: the record's value\n\
              2. POST https://h/a?b=c\n   x-region: eu\n   x-api-key: (not shown)\n   \
-             body: 4 bytes of its own\n"
+             body: {\"a\":1}\n"
         );
         assert!(Plan::filtered().text().to_string().contains("filtered"));
+    }
+
+    #[test]
+    fn a_body_that_is_long_or_no_text_is_told_by_its_size() {
+        for body in [vec![b'a'; 4097], b"\xff\xfe".to_vec(), b"two\nlines".to_vec()] {
+            let size = format!("body: {} bytes of its own", body.len());
+            let text = Plan::one(request().body(body.into())).text().to_string();
+            assert!(text.contains(&size), "{text}");
+        }
     }
 }
