@@ -53,9 +53,8 @@ pub struct DeadLetterConfig {
 /// does: it takes whatever the senders give.
 #[derive(Clone, Debug, Default)]
 pub struct DestinationConfig {
-    /// The most requests in flight. Without it, a destination has all senders where records are not
-    /// routed; where they are, as many as there are senders idle, or seven eighths of them while no
-    /// other is known.
+    /// The most requests in flight. Without it, a destination has all senders where all records go
+    /// one way, and half of them where they may not.
     pub max_in_flight: Option<NonZeroUsize>,
     /// Whether the number in flight is found out by how the destination answers, up to
     /// `max_in_flight` or the number of senders; by each arbiter for itself.
@@ -80,8 +79,9 @@ impl DestinationConfig {
         let max_in_flight = self.max_in_flight.map(own);
         let number = |most: usize| u32::try_from(most).unwrap_or(u32::MAX);
         Terms {
-            // Whoever makes the sink knows it.
+            // Whoever makes the sink knows these.
             only: Arc::default(),
+            several: false,
             max_in_flight: max_in_flight.map(number),
             adaptive: self.adaptive.then(|| number(max_in_flight.unwrap_or(senders))),
             rate: self.rate,

@@ -145,6 +145,7 @@ impl Dispatcher {
         self.out.look_at_clock(now);
         self.look(now);
         self.desk.sweep(now);
+        self.wake_intake();
         if let Some(counts) = connections {
             self.stats.set_connections(counts);
         }
@@ -207,7 +208,8 @@ impl Dispatcher {
         let now = self.now();
         let Some(delivery) = self.next(sender, now) else {
             // What is ready may have to wait for its destination, and on what was filtered the
-            // ledger waits.
+            // ledger waits, and perhaps a drain.
+            self.finish_releases();
             self.arm(now);
             return None;
         };
@@ -221,16 +223,20 @@ impl Dispatcher {
             return None;
         }
         let delivery = self.dispatch(now);
-        if self.desk.ready() <= self.limit
-            && let Some(intake) = self.resting.take()
-        {
-            intake.wake();
-        }
+        self.wake_intake();
         let delivery = delivery?;
         let epochs = delivery.entries().iter().map(|entry| entry.item().assignment().epoch());
         self.senders.give(sender, now, epochs);
         self.stats.in_flight.set(self.desk.sending());
         Some(delivery)
+    }
+
+    fn wake_intake(&mut self) {
+        if self.desk.ready() <= self.limit
+            && let Some(intake) = self.resting.take()
+        {
+            intake.wake();
+        }
     }
 
     fn dispatch(&mut self, now: Moment) -> Option<Delivery<Record>> {
@@ -285,8 +291,9 @@ impl Dispatcher {
             self.out.flush();
         }
         self.gauges_changed();
-        self.finish_releases();
         let next = self.next(sender, now);
+        self.desk.look_again(now);
+        self.finish_releases();
         if next.is_none() {
             self.senders.rests(sender);
             self.stats.in_flight.set(self.desk.sending());

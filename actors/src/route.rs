@@ -65,6 +65,12 @@ pub trait Route: Send + Sync + 'static {
     /// # Errors
     /// A record that cannot be requested, or that no route is for.
     fn plan(&self, record: &Record, context: &PlanContext<'_>) -> Result<Plan, Refusal>;
+
+    /// How many destinations (scheme, host and port) its requests can have, where that is known. One
+    /// that is alone gets all senders; of several, or of who knows how many, each gets half at most.
+    fn destinations(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// What a route may know beside the record.

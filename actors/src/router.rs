@@ -36,6 +36,7 @@ impl<S: Sink> RouterActor<S> {
         let failures = parts.failures.clone();
         let sink = Rc::new(sink);
         parts.terms.only = sink.destination();
+        parts.terms.several = sink.destinations() != Some(1);
         Self {
             wanted: parts.senders,
             dispatcher: Rc::new(Dispatcher::new(parts, intake, planner(&sink)).into()),

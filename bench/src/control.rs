@@ -2,11 +2,15 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use crate::endpoint::Stats;
+use crate::broker::free_address;
+use crate::endpoint::{Stats, Work};
+use crate::process::Measured;
 
 /// A connection to the endpoint, kept open: asking costs it little.
 pub struct Control {
@@ -15,8 +19,18 @@ pub struct Control {
 }
 
 impl Control {
+    /// Starts an endpoint, a process of its own, by the program in the folder `binaries`.
+    pub fn start(binaries: &Path) -> anyhow::Result<(Measured, Self)> {
+        let address = free_address()?;
+        let mut command = Command::new(binaries.join("keyway-bench"));
+        command.args(["endpoint", "--address", &address]);
+        let endpoint = Measured::start(&mut command)?;
+        let control = Self::connect(&address)?;
+        Ok((endpoint, control))
+    }
+
     /// Waits for the endpoint to listen.
-    pub fn connect(address: &str) -> anyhow::Result<Self> {
+    fn connect(address: &str) -> anyhow::Result<Self> {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(5) {
             if let Ok(stream) = TcpStream::connect(address) {
@@ -33,8 +47,16 @@ impl Control {
     }
 
     /// Begins new books.
-    pub fn reset(&mut self, delay: Duration, keys: usize) -> anyhow::Result<()> {
-        self.get(&format!("/reset?delay_us={}&keys={keys}", delay.as_micros())).map(drop)
+    pub fn reset(&mut self, work: Work) -> anyhow::Result<()> {
+        let Work { delay, keys, workers, hangs } = work;
+        let delay = delay.as_micros();
+        let query = format!("delay_us={delay}&keys={keys}&workers={workers}&hangs={hangs}");
+        self.get(&format!("/reset?{query}")).map(drop)
+    }
+
+    /// So many requests are worked on at a time from now on, where their number was limited before.
+    pub fn set_workers(&mut self, count: usize) -> anyhow::Result<()> {
+        self.get(&format!("/workers?{count}")).map(drop)
     }
 
     pub fn stats(&mut self) -> anyhow::Result<Stats> {

@@ -1,5 +1,6 @@
 //! The endpoint: one thread, as cheap as it gets, that answers every request after a fixed delay and
-//! keeps the books: how many, how many at once, in which order.
+//! keeps the books: how many, how many at once, in which order. It may also work on so many requests
+//! at a time only, or never answer.
 //!
 //! A body begins with `KEY:SEQUENCE ` in decimal digits (see [`crate::load`]); the sequence of a key
 //! counts up from zero. A sequence that was seen before is a duplicate, one that comes before its
@@ -23,6 +24,8 @@ use serde::{Deserialize, Serialize};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::LocalSet;
 
+use crate::workers::Workers;
+
 /// What is to happen from now on; asked for with `GET /reset` and this as the query.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Work {
@@ -30,6 +33,11 @@ pub struct Work {
     pub delay: Duration,
     /// Keys there are; 0: bodies are not looked at.
     pub keys: usize,
+    /// Requests that are worked on at a time, the others wait in turn; 0: all of them. Changed under
+    /// way with `GET /workers?COUNT`.
+    pub workers: usize,
+    /// No request is ever answered.
+    pub hangs: bool,
 }
 
 /// The books since the last reset; the answer to `GET /stats`.
@@ -43,6 +51,8 @@ pub struct Stats {
     pub duplicates: u64,
     /// Requests that came before their turn.
     pub disordered: u64,
+    /// Requests that are not answered yet.
+    pub in_flight: u64,
     /// The most requests at once.
     pub peak: u64,
     /// The mean number of requests at once, from the first to the last.
@@ -53,9 +63,13 @@ pub struct Stats {
     pub took: f64,
 }
 
+/// A reset begins new books; a request that is still under way then goes on in the old ones.
+type Shelf = Rc<RefCell<Rc<RefCell<Books>>>>;
+
 #[derive(Default)]
 struct Books {
     work: Work,
+    workers: Option<Rc<Workers>>,
     stats: Stats,
     keys: Vec<Key>,
     in_flight: u64,
@@ -72,6 +86,11 @@ struct Key {
 }
 
 impl Books {
+    fn of(work: Work) -> Self {
+        let workers = (work.workers > 0).then(|| Rc::new(Workers::new(work.workers)));
+        Self { work, workers, keys: vec![Key::default(); work.keys], ..Self::default() }
+    }
+
     fn enter(&mut self, at: Instant) {
         if self.began.is_none() {
             self.began = Some(at);
@@ -117,7 +136,7 @@ impl Books {
     }
 
     fn stats(&self) -> Stats {
-        let mut stats = self.stats.clone();
+        let mut stats = Stats { in_flight: self.in_flight, ..self.stats.clone() };
         if let (Some(began), Some(changed)) = (self.began, self.changed) {
             stats.took = changed.duration_since(began).as_secs_f64();
             stats.mean = if stats.took > 0.0 { self.area / stats.took } else { 0.0 };
@@ -142,17 +161,17 @@ pub fn serve(address: SocketAddr) -> anyhow::Result<()> {
         socket.bind(address).context("the endpoint's port")?;
         let listener = socket.listen(8192)?;
         println!("{}", listener.local_addr()?);
-        let books = Rc::new(RefCell::new(Books::default()));
+        let shelf = Shelf::default();
         loop {
             let (stream, _) = listener.accept().await?;
-            tokio::task::spawn_local(connection(stream, Rc::clone(&books)));
+            tokio::task::spawn_local(connection(stream, Rc::clone(&shelf)));
         }
     })
 }
 
-async fn connection(stream: TcpStream, books: Rc<RefCell<Books>>) {
+async fn connection(stream: TcpStream, shelf: Shelf) {
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| answer(request, Rc::clone(&books)));
+    let service = service_fn(|request| answer(request, &shelf));
     let stream = TokioIo::new(stream);
     // A client that goes away is no concern of the endpoint.
     let _ = http1::Builder::new().serve_connection(stream, service).await;
@@ -160,17 +179,23 @@ async fn connection(stream: TcpStream, books: Rc<RefCell<Books>>) {
 
 async fn answer(
     request: Request<Incoming>,
-    books: Rc<RefCell<Books>>,
+    shelf: &Shelf,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    let query = request.uri().query().unwrap_or_default();
+    let books = Rc::clone(&shelf.borrow());
     match request.uri().path() {
         "/stats" => {
             let stats = books.borrow().stats();
             return Ok(Response::new(serde_json::to_vec(&stats).unwrap_or_default().into()));
         }
         "/reset" => {
-            let work = read_work(request.uri().query().unwrap_or_default());
-            let keys = vec![Key::default(); work.keys];
-            *books.borrow_mut() = Books { work, keys, ..Books::default() };
+            *shelf.borrow_mut() = Rc::new(RefCell::new(Books::of(read_work(query))));
+            return Ok(Response::default());
+        }
+        "/workers" => {
+            if let (Some(workers), Ok(count)) = (&books.borrow().workers, query.parse()) {
+                workers.set(count);
+            }
             return Ok(Response::default());
         }
         _ => {}
@@ -179,10 +204,7 @@ async fn answer(
     if let Ok(body) = request.into_body().collect().await {
         turn.begin(&body.to_bytes());
     }
-    let delay = turn.books.borrow().work.delay;
-    if delay > Duration::ZERO {
-        tokio::time::sleep(delay).await;
-    }
+    turn.work().await;
     turn.answered = true;
     Ok(Response::default())
 }
@@ -203,6 +225,24 @@ impl Turn {
     fn begin(&mut self, body: &[u8]) {
         self.key = self.books.borrow_mut().begin(body);
     }
+
+    /// Takes as long as it is to take.
+    async fn work(&self) {
+        let (work, workers) = {
+            let books = self.books.borrow();
+            (books.work, books.workers.clone())
+        };
+        if work.hangs {
+            std::future::pending::<()>().await;
+        }
+        let _worker = match &workers {
+            Some(workers) => workers.one().await,
+            None => None,
+        };
+        if work.delay > Duration::ZERO {
+            tokio::time::sleep(work.delay).await;
+        }
+    }
 }
 
 impl Drop for Turn {
@@ -222,6 +262,8 @@ fn read_work(query: &str) -> Work {
         match name {
             "delay_us" => work.delay = Duration::from_micros(value.parse().unwrap_or(0)),
             "keys" => work.keys = value.parse().unwrap_or(0),
+            "workers" => work.workers = value.parse().unwrap_or(0),
+            "hangs" => work.hangs = value == "true",
             _ => {}
         }
     }

@@ -8,6 +8,7 @@
     reason = "figures for people: none comes near the 2^53 from which on an f64 is not exact"
 )]
 
+mod adaptive;
 mod broker;
 mod case;
 mod ceiling;
@@ -15,12 +16,15 @@ mod control;
 mod direct;
 mod endpoint;
 mod grid;
+mod isolation;
+mod lab;
 mod load;
 mod plot;
 mod process;
 mod programs;
 mod report;
 mod suite;
+mod workers;
 
 use std::fs;
 use std::io::Write as _;
@@ -52,6 +56,11 @@ struct Arguments {
 enum What {
     /// Runs the cases and writes report.md, report.json and report.svg.
     Run(RunArguments),
+    /// The adaptive limit beside fixed numbers of senders, before an endpoint of known capacity;
+    /// writes adaptive.md.
+    Adaptive(StoryArguments),
+    /// Two destinations, one of which hangs; writes isolation.md.
+    Isolation(StoryArguments),
     /// Serves as the endpoint.
     Endpoint {
         #[arg(long, default_value = "127.0.0.1:0")]
@@ -129,9 +138,28 @@ struct RunArguments {
     out: PathBuf,
 }
 
+#[derive(Debug, clap::Args)]
+struct StoryArguments {
+    /// How often each run is made.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// The jars of Apache Kafka.
+    #[arg(long)]
+    kafka: PathBuf,
+    /// Where the report goes.
+    #[arg(long)]
+    out: PathBuf,
+}
+
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         What::Run(arguments) => run(&arguments),
+        What::Adaptive(StoryArguments { rounds, kafka, out }) => {
+            adaptive::run(&kafka, &out, rounds)
+        }
+        What::Isolation(StoryArguments { rounds, kafka, out }) => {
+            isolation::run(&kafka, &out, rounds)
+        }
         What::Endpoint { address } => endpoint::serve(address),
         What::Awc { url, requests, in_flight, size } => {
             ceiling::run(&url, requests, in_flight, size)

@@ -12,7 +12,7 @@ use crate::broker::Broker;
 use crate::case::{Arm, Case};
 use crate::control::Control;
 use crate::direct::Direct;
-use crate::endpoint::Stats;
+use crate::endpoint::{Stats, Work};
 use crate::load;
 use crate::process::{Measured, Usage};
 use crate::programs::Programs;
@@ -58,11 +58,7 @@ pub struct Suite {
 
 impl Suite {
     pub fn start(programs: Programs, jars: &Path) -> anyhow::Result<Self> {
-        let address = crate::broker::free_address()?;
-        let mut command = Command::new(programs.binaries.join("keyway-bench"));
-        command.args(["endpoint", "--address", &address]);
-        let endpoint = Measured::start(&mut command)?;
-        let control = Control::connect(&address)?;
+        let (endpoint, control) = Control::start(&programs.binaries)?;
         let broker = Broker::start(jars)?;
         Ok(Self { broker, endpoint, control, programs, topics: 0, groups: 0 })
     }
@@ -104,7 +100,7 @@ impl Suite {
     fn run(&mut self, arm: Arm, case: &Case, round: usize, topic: &str) -> anyhow::Result<Run> {
         ensure!(!self.endpoint.has_ended(), "the endpoint has ended");
         let keys = if arm.orders() { case.keys.bound(case.records) } else { 0 };
-        self.control.reset(case.delay, keys)?;
+        self.control.reset(Work { delay: case.delay, keys, ..Work::default() })?;
         self.groups += 1;
         let (brokers, group) = (self.broker.address(), format!("bench-{}", self.groups));
         let endpoint = self.control.address();

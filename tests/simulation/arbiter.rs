@@ -22,7 +22,7 @@ use crate::bus::{ARBITERS, Bus, POLL};
 use crate::env::Env;
 use crate::event::Event;
 use crate::mail::{Record, Settlement, ToArbiter, ToLeader, ToOffsets, Which};
-use crate::plan::{MILLIS, Micros};
+use crate::plan::{MILLIS, Micros, SECOND};
 use crate::sabotage::Sabotage;
 use crate::watch::Watch;
 
@@ -123,6 +123,7 @@ impl Arbiter {
 
     /// Looks at its mail, its intake and its timers.
     pub fn step(&mut self, bus: &mut Bus, env: &mut Env) {
+        self.desk.sweep(env.moment());
         while let Some(message) = bus.to_arbiters[self.index].pop_front() {
             self.handle(message, bus, env);
             self.hand_out(bus, env);
@@ -266,7 +267,9 @@ impl Arbiter {
         let requeue = self.requeue.iter().map(|(due, _)| *due).min();
         // The desk's times are finer than the clock here: a wake that comes early is no wake.
         let wake = wake.map(|nanos| nanos.div_ceil(1_000));
-        if let Some(due) = [wake, flush, requeue].into_iter().flatten().min() {
+        // The beat, at which it is looked who still answers.
+        let beat = (!bus.batches[self.index].is_empty()).then_some(env.now + SECOND);
+        if let Some(due) = [wake, flush, requeue, beat].into_iter().flatten().min() {
             bus.wake_at(ARBITERS + self.index, due.max(env.now), env);
         }
     }

@@ -131,6 +131,7 @@ impl Ways {
         let number = |of: u32| NonZeroU32::new(of).unwrap_or(NonZeroU32::MIN);
         let most = u32::try_from(senders).unwrap_or(u32::MAX);
         Terms {
+            several: self.destinations > 1,
             max_in_flight: self.max_in_flight,
             adaptive: self.adaptive.then(|| self.max_in_flight.unwrap_or(most)),
             rate: self.rate.map(|limit| {

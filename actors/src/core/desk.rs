@@ -34,7 +34,7 @@ pub struct Desk<T> {
     destinations: Destinations,
     /// Whose turn it is: of the lanes that wait for a destination, or of those that are ready.
     turn_of_queued: bool,
-    /// A dispatch looked at many items and had to stop.
+    /// A dispatch looked at many items and had to stop, or more could begin than was asked for.
     unfinished: bool,
     policy: RetryPolicy,
     batch: Batch,
@@ -226,18 +226,29 @@ impl<T: Item> Desk<T> {
     }
 
     /// How many lanes could be dispatched, were there senders: what the intake is gated on. Lanes
-    /// that wait for their destination count where all go one way: what would be taken in meanwhile
-    /// could not be sent either.
+    /// that wait for a destination count while that answers, or where all go one way: what would be
+    /// taken in for it could not be sent either.
     pub fn ready(&self) -> usize {
-        self.lanes.ready() + self.destinations.waiting_for_the_only()
+        self.lanes.ready() + self.destinations.waiting_for_what_moves()
     }
 
     /// The destinations that are known, in no order.
     pub fn destinations(&self, now: Moment) -> impl Iterator<Item = DestinationView> {
-        self.destinations.views(self.limit.saturating_sub(self.sending), now)
+        self.destinations.views(self.limit, self.limit.saturating_sub(self.sending), now)
     }
 
-    /// Forgets destinations that have long been idle; to be called now and then.
+    /// Notes, once the sender that has just ended something has its next delivery, whether an idle one
+    /// could begin one too: then [`next_wake`](Self::next_wake) is over. What came free may be a place
+    /// at one destination and the lane of another.
+    pub fn look_again(&mut self, now: Moment) {
+        let idle = self.limit.saturating_sub(self.sending);
+        let more = idle > 0
+            && (self.destinations.could_begin((self.limit, idle), now) || self.lanes.ready() > 0);
+        self.unfinished |= more;
+    }
+
+    /// Forgets destinations that have long been idle, and looks which still answer; to be called
+    /// about once a second.
     pub fn sweep(&mut self, now: Moment) {
         self.destinations.sweep(now);
     }

@@ -6,13 +6,11 @@
 //! first come, first served, and holds no sender; destinations with a queue are served by turns. So
 //! one that is slow, full or ill delays only what is for it.
 //!
-//! The pool of senders is shared too. Where there are several destinations, each begins a request
-//! only while fewer of its own are in flight than senders are idle (dynamic thresholds: Choudhury and
-//! Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998): one that hangs
-//! takes half of the pool, two take a third each, and a destination that comes anew always finds
-//! senders. What is known of the routes is what they have said so far: one that is alone may be
-//! about to get company, and leaves an eighth of the pool idle. Were it to take all of it and to
-//! hang, no other would ever be heard of.
+//! The pool of senders is shared too. Where there may be several destinations, each has at most half of
+//! it, whether or not another is known yet: one that hangs cannot take what the other needs. The last
+//! thirty-second of the pool is for whoever has least: of it a destination takes a sender only while
+//! fewer of its own are at work than are idle (dynamic thresholds: Choudhury and Hahne, "Dynamic queue
+//! length thresholds for shared-memory packet switches", 1998), so that one that comes anew finds some.
 //!
 //! There are at most [`MOST`] of them. One that is idle is forgotten when its place is needed, the
 //! longest idle first, or after [`IDLE`]; lanes for which there is no place wait for one.
@@ -32,7 +30,7 @@ mod terms;
 mod tests;
 mod view;
 
-use destination::{Admission, Destination, Stance};
+use destination::{Admission, Destination, Pool, Stance};
 pub use terms::{Rates, RetryAfter, Terms};
 pub use view::{DestinationView, Wait};
 
@@ -40,9 +38,11 @@ pub use view::{DestinationView, Wait};
 /// template that makes a host of each record costs megabytes and not the memory of the machine.
 pub const MOST: usize = 1024;
 
-/// The requests of a destination that is alone so far, for each sender that stays idle: a newcomer
-/// finds an eighth of the pool.
-const ALONE: usize = 7;
+/// Of the pool, so much is for destinations that have few requests in flight.
+const RESERVED: usize = 32;
+
+/// How long after its last answer a destination counts as one that moves.
+const MOVES: Duration = Duration::from_secs(1);
 
 /// How long an idle destination is remembered: longer than a breaker stays open, and than a
 /// receiver asks to be left alone.
@@ -83,8 +83,9 @@ pub struct Destinations {
     free: VecDeque<DestinationId>,
     /// With a queue, and not before this moment.
     timed: BinaryHeap<Reverse<(Moment, DestinationId)>>,
-    /// Lanes in all queues.
+    /// Lanes in all queues, and in those of destinations that move.
     waiting: usize,
+    moving: usize,
     /// Lanes for which there is no place.
     homeless: VecDeque<LaneId>,
 }
@@ -101,6 +102,7 @@ impl Destinations {
             free: VecDeque::new(),
             timed: BinaryHeap::new(),
             waiting: 0,
+            moving: 0,
             homeless: VecDeque::new(),
         }
     }
@@ -135,8 +137,10 @@ impl Destinations {
         Some(())
     }
 
-    /// Forgets those that have been idle for longer than [`IDLE`]; to be called now and then.
+    /// Forgets those that have been idle for longer than [`IDLE`], and looks which still move; to be
+    /// called about once a second.
     pub(super) fn sweep(&mut self, now: Moment) {
+        self.look_what_moves(now);
         let old = |it: &Destination| it.is_idle() && now.since(it.used) > IDLE;
         let mut gone: Vec<_> =
             self.names.values().copied().filter(|id| old(&self.all[id.index()])).collect();
@@ -157,14 +161,10 @@ impl Destinations {
         self.terms.retry_after
     }
 
-    /// How many requests a destination may have for each idle sender; none where all records go one
-    /// way: such a destination has no name here.
-    fn share(&self) -> Option<usize> {
-        match self.names.len() {
-            0 => None,
-            1 => Some(ALONE),
-            _ => Some(1),
-        }
+    /// What there is for a destination of `pool` senders, of which `idle` are: nothing is shared
+    /// where all records go one way.
+    fn pool(&self, pool: usize, idle: usize) -> Pool {
+        Pool { senders: pool, idle, shared: self.terms.several }
     }
 
     /// How many lanes wait for a destination.
@@ -172,18 +172,63 @@ impl Destinations {
         self.waiting + self.homeless.len()
     }
 
-    /// How many of them wait although nothing that goes elsewhere could be taken in: all records go
-    /// one way. Where there are routes, what comes next may go another, also if none has so far.
-    pub(super) fn waiting_for_the_only(&self) -> usize {
-        if self.names.is_empty() { self.waiting } else { 0 }
+    /// How many of them wait for a destination that moves: what would be taken in for it meanwhile
+    /// could not be sent either. Where there is one only they all do; of several, those of one that
+    /// has been silent keep nobody from taking in records for the others.
+    pub(super) fn waiting_for_what_moves(&self) -> usize {
+        if self.terms.several { self.moving } else { self.waiting }
     }
 
-    /// Whether a request to `id` may begin at once, while `idle` senders are there; if so it has
-    /// to. It goes behind those that wait for the same destination.
+    /// Looks which destinations still move; to be called about once a second.
+    fn look_what_moves(&mut self, now: Moment) {
+        for it in self.all.iter_mut().filter(|it| it.moves && now.since(it.answered) > MOVES) {
+            it.moves = false;
+            self.moving -= it.queue.len();
+        }
+    }
+
+    /// Whether a request for which a lane waits could begin now. Notes for the others when to look at
+    /// them again.
+    pub(super) fn could_begin(&mut self, (pool, idle): (usize, usize), now: Moment) -> bool {
+        let pool = self.pool(pool, idle);
+        for _ in 0..self.free.len() {
+            let Some(id) = self.free.pop_front() else { break };
+            let admission = self.all[id.index()].outlook(pool, now);
+            if admission == Admission::Now {
+                self.free.push_front(id);
+                return true;
+            }
+            self.put_off(id, admission);
+        }
+        false
+    }
+
+    /// Puts a destination that was among the free ones where it is to be looked for.
+    fn put_off(&mut self, id: DestinationId, admission: Admission) {
+        let it = &mut self.all[id.index()];
+        match admission {
+            Admission::NotBefore(due) => {
+                it.stance = Stance::Timed(due);
+                self.timed.push(Reverse((due, id)));
+            }
+            Admission::AfterItsOwn => it.stance = Stance::Full,
+            // Whoever ends next may make room: it is looked at again with each dispatch. There are
+            // fewer of these than senders.
+            Admission::AfterAny | Admission::Now => self.free.push_back(id),
+        }
+    }
+
+    /// Whether a request to `id` may begin at once, while so many senders of the pool are idle; if so
+    /// it has to. It goes behind those that wait for the same destination.
     #[inline]
-    pub(super) fn admits(&self, id: DestinationId, idle: usize, now: Moment) -> bool {
+    pub(super) fn admits(
+        &self,
+        id: DestinationId,
+        (pool, idle): (usize, usize),
+        now: Moment,
+    ) -> bool {
         let it = &self.all[id.index()];
-        it.queue.is_empty() && matches!(it.admit(idle, self.share(), now), Admission::Now)
+        it.queue.is_empty() && matches!(it.admit(self.pool(pool, idle), now), Admission::Now)
     }
 
     /// Queues a lane behind those that wait for the same destination.
@@ -191,6 +236,7 @@ impl Destinations {
         self.waiting += 1;
         let it = &mut self.all[id.index()];
         it.queue.push_back(lane);
+        self.moving += usize::from(it.moves);
         if it.stance == Stance::Resting {
             it.stance = Stance::Free;
             self.free.push_back(id);
@@ -214,24 +260,20 @@ impl Destinations {
 
     /// The next lane that waits for a destination that can take it now, by turns; its request has to
     /// begin.
-    pub(super) fn next(&mut self, idle: usize, now: Moment) -> Option<(LaneId, DestinationId)> {
-        let share = self.share();
+    pub(super) fn next(
+        &mut self,
+        (pool, idle): (usize, usize),
+        now: Moment,
+    ) -> Option<(LaneId, DestinationId)> {
+        let pool = self.pool(pool, idle);
         for _ in 0..self.free.len() {
             let id = self.free.pop_front()?;
-            let it = &mut self.all[id.index()];
-            match it.admit(idle, share, now) {
+            match self.all[id.index()].admit(pool, now) {
                 Admission::Now => {
                     let Some(lane) = self.pop(id) else { continue };
                     return Some((lane, id));
                 }
-                Admission::NotBefore(due) => {
-                    it.stance = Stance::Timed(due);
-                    self.timed.push(Reverse((due, id)));
-                }
-                Admission::AfterItsOwn => it.stance = Stance::Full,
-                // Whoever ends next may make room: it is looked at again with each dispatch. There
-                // are fewer of these than senders.
-                Admission::AfterAny => self.free.push_back(id),
+                other => self.put_off(id, other),
             }
         }
         None
@@ -242,6 +284,7 @@ impl Destinations {
         let it = &mut self.all[id.index()];
         let lane = it.queue.pop_front();
         self.waiting -= usize::from(lane.is_some());
+        self.moving -= usize::from(lane.is_some() && it.moves);
         if it.queue.is_empty() {
             it.stance = Stance::Resting;
         } else {
@@ -265,6 +308,11 @@ impl Destinations {
     ) -> Option<Change> {
         let it = &mut self.all[id.index()];
         let change = it.ended(ticket, report, now);
+        if report.answer != Answer::Ignored || report.health != Health::Unknown {
+            it.answered = now;
+            self.moving += if it.moves { 0 } else { it.queue.len() };
+            it.moves = true;
+        }
         if it.stance == Stance::Full {
             it.stance = Stance::Free;
             self.free.push_back(id);
@@ -295,11 +343,12 @@ impl Destinations {
     /// Drops the lanes that `keep` refuses from all queues; those without a place are asked for
     /// with no destination.
     pub(super) fn retain(&mut self, keep: impl Fn(LaneId, Option<DestinationId>) -> bool) {
-        self.waiting = 0;
+        (self.waiting, self.moving) = (0, 0);
         for (index, it) in (0..).zip(&mut self.all) {
             let id = DestinationId(index);
             it.queue.retain(|lane| keep(*lane, Some(id)));
             self.waiting += it.queue.len();
+            self.moving += if it.moves { it.queue.len() } else { 0 };
             if it.queue.is_empty() {
                 it.stance = Stance::Resting;
             }

@@ -34,6 +34,14 @@ impl Outcome {
     }
 
     /// Why the attempt failed, if it did.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Delivered => None,
+            Self::Retry { failure, .. } | Self::Rejected(failure) => Some(failure),
+        }
+    }
+
+    /// The same, to be added to.
     pub fn failure_mut(&mut self) -> Option<&mut Failure> {
         match self {
             Self::Delivered => None,

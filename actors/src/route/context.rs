@@ -35,6 +35,10 @@ pub(super) const VARIABLES: &[&str] = &[
     "value",
 ];
 
+/// Those of conditions: which requests a record becomes must not depend on how often one of them was
+/// tried.
+pub(super) const CONDITION_VARIABLES: &[&str] = VARIABLES.split_at(1).1;
+
 /// A context that is made when it is first needed.
 pub(super) struct Lazy<'a> {
     record: &'a Record,

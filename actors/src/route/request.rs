@@ -109,6 +109,14 @@ impl Request {
         self.headers.push((name, value));
     }
 
+    /// Says that a record had a say in the host. Such a request does not reach private addresses but
+    /// those of `allowed_networks`.
+    #[must_use]
+    pub fn with_host_from_record(mut self) -> Self {
+        self.host_from_record = true;
+        self
+    }
+
     /// The destination.
     pub fn origin(&self) -> &Origin {
         &self.origin

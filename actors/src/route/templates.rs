@@ -1,5 +1,7 @@
 //! Routes from a configuration: conditions and templates, compiled once.
 
+use std::collections::BTreeSet;
+
 use awc::http::header::HeaderName;
 
 use self::compile::Compiler;
@@ -7,6 +9,7 @@ use super::body::{Bodies, Body};
 use super::condition::Condition;
 use super::context::{Lazy, VARIABLES};
 use super::hosts::AllowedHosts;
+use super::origin::Origin;
 use super::place::{Field, Place, TemplateError};
 use super::plan::Plan;
 use super::request::{self, Request, ValueProblem, header_value};
@@ -115,9 +118,19 @@ impl Route for TemplateRoutes {
             Err(Refusal::Unmatched(self.unmatched))
         }
     }
+
+    fn destinations(&self) -> Option<usize> {
+        let origins = self.routes.iter().flat_map(OneRoute::origins);
+        origins.collect::<Option<BTreeSet<_>>>().map(|origins| origins.len())
+    }
 }
 
 impl OneRoute {
+    /// Where its requests go; `None` for a host that a record says.
+    fn origins(&self) -> impl Iterator<Item = Option<&Origin>> {
+        self.requests.iter().map(|request| request.url.origin())
+    }
+
     fn matches(&self, number: usize, lazy: &mut Lazy<'_>) -> Result<bool, Refusal> {
         let Some(when) = &self.when else { return Ok(true) };
         when.holds(&lazy.get()).map_err(|error| {

@@ -88,7 +88,12 @@ impl Text {
 impl Code {
     pub(super) fn evaluate(&self, lazy: &mut Lazy<'_>) -> Result<Value, String> {
         let value = self.expression.eval(lazy.get());
-        value.map_err(|error| format!("{}, in {{{{ {} }}}}", message(&error), self.source))
+        value.map_err(|error| format!("{}, in {{{{ {} }}}}", message(&error), self.shown()))
+    }
+
+    /// As it may be shown: a text in it may be a secret that was filled in.
+    fn shown(&self) -> &str {
+        if self.source.contains(['"', '\'']) { "..." } else { &self.source }
     }
 
     /// A value as a part of a line: what has no text of its own is refused rather than guessed at.
@@ -102,8 +107,8 @@ impl Code {
         match value.kind() {
             ValueKind::Number => Ok(Cow::Owned(value.to_string())),
             ValueKind::Bool => Ok(Cow::Borrowed(if value.is_true() { "true" } else { "false" })),
-            ValueKind::Undefined => Err(format!("undefined value, in {{{{ {} }}}}", self.source)),
-            other => Err(format!("{other} is not a text, in {{{{ {} }}}}", self.source)),
+            ValueKind::Undefined => Err(format!("undefined value, in {{{{ {} }}}}", self.shown())),
+            other => Err(format!("{other} is not a text, in {{{{ {} }}}}", self.shown())),
         }
     }
 }

@@ -130,6 +130,14 @@ impl Url {
     }
 
     /// The URL that every record has.
+    /// Where it goes; `None` where a record says it.
+    pub(super) fn origin(&self) -> Option<&Origin> {
+        match self {
+            Self::Constant(_, origin) | Self::Path { origin, .. } => Some(origin),
+            Self::Host { .. } => None,
+        }
+    }
+
     pub(super) fn constant(&self) -> Option<(&Target, &Origin)> {
         match self {
             Self::Constant(target, origin) => Some((target, origin)),

@@ -37,6 +37,11 @@ pub trait Sink: 'static {
         Step::Send { to: None, requests: 1 }
     }
 
+    /// How many destinations there may be, where that is known: of several none gets all senders.
+    fn destinations(&self) -> Option<usize> {
+        Some(1)
+    }
+
     /// What the destination is called where all records go one way: scheme, host and port.
     fn destination(&self) -> Arc<str> {
         "sink".into()

@@ -76,7 +76,9 @@ impl Walk<'_> {
             match read_secret(&self.folder.join(&url)) {
                 Ok(secret) => url = secret,
                 Err(why) => {
-                    self.problem(entry.line, &key, &format!("cannot read {url}: {why}"));
+                    // A URL that was put here by mistake is not shown.
+                    let file = if url.contains("://") { "a URL as a file" } else { &url };
+                    self.problem(entry.line, &key, &format!("cannot read {file}: {why}"));
                     return None;
                 }
             }

@@ -170,7 +170,10 @@ impl Arbiter {
             None => self.idle.push(sender),
         }
         // With batches, what one delivery kept closed can be more than its sender takes next.
-        self.hand_out(bus, env);
+        if env.plan.batch.records > 1 {
+            self.hand_out(bus, env);
+        }
+        self.desk.look_again(env.moment());
         bus.ring(ARBITERS + self.index, env);
     }
 

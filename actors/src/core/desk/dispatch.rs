@@ -58,11 +58,11 @@ impl<T: Item> Desk<T> {
     ) -> Option<Delivery<T>> {
         for _ in 0..LOOKS {
             let idle = self.limit.checked_sub(self.sending).filter(|idle| *idle > 0)?;
-            let (lane, admitted) = self.next(idle, now)?;
+            let (lane, admitted) = self.next((self.limit, idle), now)?;
             let step = route(self.lanes.head(lane));
             let to = match admitted.filter(|to| self.goes_to(*to, &step)) {
                 Some(to) => to,
-                None => match self.place(lane, step, (idle, now, random), effects) {
+                None => match self.place(lane, step, (self.limit, idle), (now, random), effects) {
                     Some(to) => to,
                     None => continue,
                 },
@@ -78,7 +78,11 @@ impl<T: Item> Desk<T> {
 
     /// The lane whose turn it is, and where it waited for the destination of its head, that one:
     /// it takes the request now.
-    fn next(&mut self, idle: usize, now: Moment) -> Option<(LaneId, Option<DestinationId>)> {
+    fn next(
+        &mut self,
+        pool: (usize, usize),
+        now: Moment,
+    ) -> Option<(LaneId, Option<DestinationId>)> {
         if let Some(lane) = self.destinations.next_homeless() {
             return Some((lane, None));
         }
@@ -88,7 +92,7 @@ impl<T: Item> Desk<T> {
         {
             return Some((lane, None));
         }
-        match self.destinations.next(idle, now) {
+        match self.destinations.next(pool, now) {
             Some((lane, to)) => Some((lane, Some(to))),
             None => self.lanes.next().map(|lane| (lane, None)),
         }
@@ -110,7 +114,8 @@ impl<T: Item> Desk<T> {
         &mut self,
         lane: LaneId,
         step: Step,
-        (idle, now, random): (usize, Moment, u64),
+        pool: (usize, usize),
+        (now, random): (Moment, u64),
         effects: &mut E,
     ) -> Option<DestinationId> {
         match step {
@@ -120,7 +125,7 @@ impl<T: Item> Desk<T> {
                     None => Some(DestinationId::ONLY),
                     Some(name) => self.destinations.find(&name, now),
                 };
-                if let Some(to) = to.filter(|to| self.destinations.admits(*to, idle, now)) {
+                if let Some(to) = to.filter(|to| self.destinations.admits(*to, pool, now)) {
                     return Some(to);
                 }
                 // What waits first keeps what was made of it. That of all that wait could be many

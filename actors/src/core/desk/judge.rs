@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Desk, Effect, Letter, Parking};
 use crate::core::lanes::{Delivery, Entry, Item, Load, Next, PutBack, Trouble};
-use crate::core::outcome::{Failure, Outcome, Settled};
+use crate::core::outcome::{Failure, FailureKind, Outcome, Settled};
 use crate::core::retry::Verdict;
 use crate::core::{Epoch, LaneId, Moment};
 
@@ -62,12 +62,15 @@ impl<T: Item> Desk<T> {
         if outcome == Outcome::Delivered {
             return self.delivered(entry, effects);
         }
-        let attempts = entry.attempts.saturating_add(1);
+        // What was not sent for want of a token was no attempt, and uses none up.
+        let sent = outcome.failure().is_none_or(|it| it.kind != FailureKind::Unauthorized);
+        let attempts = entry.attempts.saturating_add(u32::from(sent));
+        let tried = if sent { attempts } else { 0 };
         let age = entry.item.age(now);
-        let verdict = self.policy.decide(attempts, age, &outcome, random);
+        let verdict = self.policy.decide(tried, age, &outcome, random);
         let is_new = entry.trouble().is_none_or(|trouble| trouble.next() != Next::Park);
         let ends = !matches!(verdict, Verdict::Wait { parked: false, .. });
-        if is_new && ends && self.policy.is_exhausted(attempts, age) {
+        if is_new && ends && self.policy.is_exhausted(tried, age) {
             effects(Effect::Exhausted { item: &entry.item });
         }
         let Some(failure) = outcome.into_failure() else {

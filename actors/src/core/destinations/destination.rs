@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Report, Terms, Wait};
+use super::terms::Shared;
+use super::{RESERVED, Report, Terms, Wait};
 use crate::core::breaker::{Breaker, Change, Permission, Ticket};
 use crate::core::concurrency::{AdaptiveLimit, Sample};
 use crate::core::limiter::Limiter;
@@ -33,6 +34,25 @@ pub(super) enum Admission {
     AfterAny,
 }
 
+/// The senders, as a destination sees them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pool {
+    pub(super) senders: usize,
+    pub(super) idle: usize,
+    /// With other destinations.
+    pub(super) shared: bool,
+}
+
+impl Pool {
+    /// Whether it is kept from a destination that has so many requests in flight; `own_limit`: how many
+    /// it may have is said by a setting. See the head of `destinations.rs`.
+    fn keeps_from(self, in_flight: usize, own_limit: bool) -> bool {
+        let beyond_half = !own_limit && in_flight >= self.senders.div_ceil(2);
+        let last = self.idle <= (self.senders / RESERVED).max(1);
+        beyond_half || (last && in_flight >= self.idle)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Destination {
     pub(super) name: Arc<str>,
@@ -45,13 +65,17 @@ pub(super) struct Destination {
     pub(super) adaptive: Option<AdaptiveLimit>,
     pub(super) limiter: Option<Limiter>,
     pub(super) breaker: Option<Breaker>,
-    /// It asked to be left alone until then.
-    pub(super) rests_until: Moment,
+    /// What the arbiters know of it together.
+    pub(super) shared: Arc<Shared>,
+    /// When it last answered, and whether that was a moment ago.
+    pub(super) answered: Moment,
+    pub(super) moves: bool,
 }
 
 impl Destination {
     pub(super) fn new(name: Arc<str>, terms: &Terms) -> Self {
-        let limiter = terms.rate.map(|rate| Limiter::new(rate, terms.rates.of(&name)));
+        let shared = terms.rates.of(&name);
+        let limiter = terms.rate.map(|rate| Limiter::new(rate, Arc::clone(&shared.arrival)));
         Self {
             name,
             queue: VecDeque::new(),
@@ -62,7 +86,9 @@ impl Destination {
             adaptive: terms.adaptive.map(|most| AdaptiveLimit::new(1, most)),
             limiter,
             breaker: terms.breaker.map(Breaker::new),
-            rests_until: Moment::default(),
+            shared,
+            answered: Moment::default(),
+            moves: true,
         }
     }
 
@@ -77,18 +103,12 @@ impl Destination {
         [adaptive, self.max_in_flight].into_iter().flatten().min()
     }
 
-    /// Whether a request may begin while `idle` senders are there; `share` says how many it may have
-    /// for each of them, where they are shared with other destinations. What may begin has to: its
-    /// place in the rate is taken.
+    /// Whether a request may begin. What may begin has to: its place in the rate is taken.
     #[inline]
-    pub(super) fn admit(&self, idle: usize, share: Option<usize>, now: Moment) -> Admission {
-        match self.wait(idle, share, now) {
-            None => {}
-            Some(Wait::Full(_) | Wait::Probe) => return Admission::AfterItsOwn,
-            Some(Wait::Senders) => return Admission::AfterAny,
-            Some(Wait::Asked(due) | Wait::Breaker(due) | Wait::Rate(due)) => {
-                return Admission::NotBefore(due);
-            }
+    pub(super) fn admit(&self, pool: Pool, now: Moment) -> Admission {
+        let outlook = self.outlook(pool, now);
+        if outlook != Admission::Now {
+            return outlook;
         }
         // Last, and of all arbiters together: nothing that is refused for another reason takes it.
         match self.limiter.as_ref().map(|limiter| limiter.take(now)) {
@@ -97,22 +117,33 @@ impl Destination {
         }
     }
 
+    /// Whether a request might begin; nothing is taken.
+    #[inline]
+    pub(super) fn outlook(&self, pool: Pool, now: Moment) -> Admission {
+        match self.wait(pool, now) {
+            None => Admission::Now,
+            Some(Wait::Full(_) | Wait::Probe) => Admission::AfterItsOwn,
+            Some(Wait::Senders) => Admission::AfterAny,
+            Some(Wait::Asked(due) | Wait::Breaker(due) | Wait::Rate(due)) => {
+                Admission::NotBefore(due)
+            }
+        }
+    }
+
     /// What a request would wait for, if it would.
     #[inline]
-    pub(super) fn wait(&self, idle: usize, share: Option<usize>, now: Moment) -> Option<Wait> {
+    pub(super) fn wait(&self, pool: Pool, now: Moment) -> Option<Wait> {
         if let Some(limit) = self.limit()
             && self.in_flight >= limit
         {
             return Some(Wait::Full(limit));
         }
-        if let Some(share) = share
-            && self.max_in_flight.is_none()
-            && self.in_flight as usize >= idle.saturating_mul(share)
-        {
+        if pool.shared && pool.keeps_from(self.in_flight as usize, self.max_in_flight.is_some()) {
             return Some(Wait::Senders);
         }
-        if self.rests_until > now {
-            return Some(Wait::Asked(self.rests_until));
+        let rests_until = self.shared.rests_until();
+        if rests_until > now {
+            return Some(Wait::Asked(rests_until));
         }
         match self.breaker.as_ref().map(|breaker| breaker.may_begin(now)) {
             Some(Permission::At(due)) => return Some(Wait::Breaker(due)),
@@ -137,10 +168,10 @@ impl Destination {
         self.in_flight -= 1;
         self.used = now;
         if let Some(rest) = rest {
-            self.rests_until = self.rests_until.max(now.after(rest));
+            let until = now.after(rest);
+            self.shared.rest_until(until);
             if let Some(limiter) = &self.limiter {
-                // For the other arbiters too.
-                limiter.hold_until(self.rests_until);
+                limiter.hold_until(until);
             }
         }
         self.breaker.as_mut()?.ended(ticket, health, now)

@@ -27,7 +27,7 @@ fn a_name_is_the_same_destination_until_it_is_forgotten() {
     let (one, other) = (all.find(&name(1), NOW), all.find(&name(2), NOW));
     assert_ne!(one, other);
     assert_eq!(one, all.find(&name(1), at(5)));
-    assert_eq!(all.views(9, NOW).count(), 2);
+    assert_eq!(all.views(9, 9, NOW).count(), 2);
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn the_one_that_was_idle_for_longest_makes_room() {
     let first = all.find(&name(0), NOW).expect("it is known");
     let _under_way = all.began(first, at(1));
     let new = all.find(&name(MOST), at(5_000)).expect("there is room");
-    assert_eq!(all.views(9, NOW).count(), MOST);
+    assert_eq!(all.views(9, 9, NOW).count(), MOST);
     assert_eq!(all.name(new), &name(MOST));
     assert!(all.names.contains_key(&name(0)), "a request to it is under way");
     assert!(!all.names.contains_key(&name(1)));
@@ -77,7 +77,9 @@ fn arbiters_share_the_rate_of_a_destination_and_forget_it_together() {
     let one = rates.of(&name(1));
     assert!(Arc::ptr_eq(&one, &rates.of(&name(1))));
     assert!(!Arc::ptr_eq(&one, &rates.of(&name(2))));
-    one.store(5, std::sync::atomic::Ordering::Relaxed);
+    one.rest_until(at(5));
+    one.rest_until(at(3));
+    assert_eq!(rates.of(&name(1)).rests_until(), at(5), "on every arbiter, and never sooner");
     drop(one);
-    assert_eq!(rates.of(&name(1)).load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(rates.of(&name(1)).rests_until(), NOW);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::destination::Destination;
+use super::destination::{Destination, Pool};
 use super::{DestinationId, Destinations};
 use crate::core::Moment;
 use crate::core::breaker::BreakerState;
@@ -12,8 +12,7 @@ use crate::core::breaker::BreakerState;
 pub enum Wait {
     /// For one of those in flight to end: there may be no more than so many.
     Full(u32),
-    /// For a sender: as many of them work for this destination as are idle, or all but an eighth
-    /// where no other is known.
+    /// For a sender: half of them work for this destination, or the last are kept for others.
     Senders,
     /// It asked to be left alone until this moment.
     Asked(Moment),
@@ -60,24 +59,29 @@ pub struct DestinationView {
 
 impl Destinations {
     /// All that are known, in no order; the one of a pipeline whose records all go one way only
-    /// where it is used. `idle` senders are there.
-    pub fn views(&self, idle: usize, now: Moment) -> impl Iterator<Item = DestinationView> {
-        let share = self.share();
+    /// where it is used. Of `pool` senders `idle` are.
+    pub fn views(
+        &self,
+        pool: usize,
+        idle: usize,
+        now: Moment,
+    ) -> impl Iterator<Item = DestinationView> {
+        let pool = self.pool(pool, idle);
         let used = |id: &&DestinationId| {
             **id != DestinationId::ONLY || self.all[id.index()].used > Moment::default()
         };
         let ids = self.names.values().chain([&DestinationId::ONLY]).filter(used);
-        ids.map(move |id| view(&self.all[id.index()], idle, share, now))
+        ids.map(move |id| view(&self.all[id.index()], pool, now))
     }
 }
 
-fn view(it: &Destination, idle: usize, share: Option<usize>, now: Moment) -> DestinationView {
+fn view(it: &Destination, pool: Pool, now: Moment) -> DestinationView {
     DestinationView {
         name: Arc::clone(&it.name),
         in_flight: it.in_flight,
         limit: it.limit(),
         waiting: it.queue.len(),
-        wait: if it.queue.is_empty() { None } else { it.wait(idle, share, now) },
+        wait: if it.queue.is_empty() { None } else { it.wait(pool, now) },
         breaker: it.breaker.as_ref().map(|breaker| breaker.state(now)),
     }
 }

@@ -6,7 +6,7 @@ use awc::http::header::HeaderName;
 
 use super::super::body::{BodiesBuilder, Body};
 use super::super::condition::{Condition, ExpressionError};
-use super::super::context::VARIABLES;
+use super::super::context::CONDITION_VARIABLES;
 use super::super::hosts::AllowedHosts;
 use super::super::language::TEXTS;
 use super::super::place::{Field, Place, TemplateError};
@@ -72,7 +72,7 @@ impl Compiler {
     /// One route; `None` where something is wrong with it.
     pub(super) fn route(&mut self, number: usize, settings: &RouteSettings) -> Option<OneRoute> {
         let place = Place { route: Some(number), request: None, field: Field::When };
-        let when = settings.when.as_ref().map(|when| Condition::compile(when, VARIABLES));
+        let when = settings.when.as_ref().map(|when| Condition::compile(when, CONDITION_VARIABLES));
         let when = when.transpose();
         let when = self.keep(&place, when);
         if let Some(Some(when)) = &when {

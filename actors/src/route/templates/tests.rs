@@ -376,3 +376,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_condition_cannot_ask_how_often_it_was_tried() {
+    let found = errors(&settings(vec![route(Some("attempt <= 3"), vec![request("http://h/")])]));
+    assert!(found[0].contains("unknown variable \"attempt\""), "{found:?}");
+}
+
+#[test]
+fn routes_know_how_many_destinations_they_have() {
+    let count = |urls: &[&str]| {
+        let requests = urls.iter().map(|url| request(url)).collect();
+        let hosts = vec!["*.example".to_owned()];
+        let settings =
+            RoutesSettings { allowed_hosts: hosts, ..settings(vec![route(None, requests)]) };
+        TemplateRoutes::new(&settings).unwrap().destinations()
+    };
+    assert_eq!(count(&["http://h/a", "http://H:80/{{ key }}"]), Some(1));
+    assert_eq!(count(&["http://h/", "https://h/"]), Some(2));
+    assert_eq!(count(&["http://h/", "http://{{ key }}.example/"]), None);
+}
+
+/// What was filled in for `${NAME}` may be a secret.
+#[test]
+fn a_text_in_a_template_is_not_shown() {
+    let routes = one(request("http://h/?k={{ 'hush' ~ value.t }}"));
+    let record = Record::builder("t", 0, 0).value("{}").build();
+    let reason = reason(&routes, &record);
+    assert!(!reason.contains("hush"), "{reason}");
+}

@@ -14,7 +14,7 @@ use slog::debug;
 
 use self::dress::Dress;
 use self::place::{Place, Places};
-use self::request::{Draft, Requests, unsendable};
+use self::request::{Draft, Requests};
 use self::response::{Limits, conclude, failed};
 use self::settings::Way;
 use self::stream::{Wire, Wires};
@@ -99,13 +99,13 @@ impl HttpSink {
         loop {
             let mut draft = match self.draft(record, request, attempt) {
                 Ok(draft) => draft,
-                Err(failure) => return Outcome::rejected(failure).into(),
+                Err(failure) => return not_made(failure).into(),
             };
             let mut shown = None;
             if !self.dress.is_plain() {
                 shown = match self.dress.put_on(&mut draft, record).await {
                     Ok(shown) => shown,
-                    Err(failure) => return not_dressed(failure).into(),
+                    Err(failure) => return not_made(failure).into(),
                 };
             }
             let sent = match draft.send() {
@@ -167,7 +167,7 @@ impl HttpSink {
             Course::Routed(_, places) => {
                 let of = record.plan().map_or(&[][..], Plan::requests);
                 let planned = of.get(usize::from(request)).ok_or_else(no_plan)?;
-                let place = places.of(planned).map_err(unsendable)?;
+                let place = places.of(planned).map_err(|error| not_reached(&error))?;
                 let index = (of.len() > 1).then_some(request);
                 self.requests.planned(&place, planned, record, index, attempt)
             }
@@ -207,6 +207,7 @@ impl Sink for HttpSink {
             let context = PlanContext::new(attempt, self.requests.group());
             match route.plan(record, &context) {
                 Ok(plan) => record.keep_plan(plan),
+                Err(Refusal::Unmatched(Unmatched::Filter)) => record.keep_plan(Plan::filtered()),
                 Err(refusal) => return refused(refusal),
             }
         }
@@ -216,8 +217,17 @@ impl Sink for HttpSink {
                 to: Some(Arc::clone(next.origin().shared())),
                 requests: u16::try_from(of.len()).unwrap_or(u16::MAX),
             },
-            None if request == 0 => Step::Filter,
+            // Of a record that was attempted before there was a request: that there is none now is no
+            // reason to take it for settled.
+            None if request == 0 && attempt == 1 => Step::Filter,
             None => refused(no_plan().into()),
+        }
+    }
+
+    fn destinations(&self) -> Option<usize> {
+        match &self.course {
+            Course::One(..) => Some(1),
+            Course::Routed(route, _) => route.destinations(),
         }
     }
 
@@ -250,12 +260,17 @@ impl From<Outcome> for Answer {
     }
 }
 
-/// What it means that a request could not be dressed: without authorization it may go later.
-fn not_dressed(failure: Failure) -> Outcome {
+/// What it means that a request could not be made: the record is at fault only where it is what
+/// cannot be sent. What this machine lacks (a token, certificate authorities) may come.
+fn not_made(failure: Failure) -> Outcome {
     match failure.kind {
-        FailureKind::Unauthorized => Outcome::retry(failure),
-        _ => Outcome::rejected(failure),
+        FailureKind::Unsendable => Outcome::rejected(failure),
+        _ => Outcome::retry(failure),
     }
+}
+
+fn not_reached(error: &SinkError) -> Failure {
+    Failure::new(FailureKind::Connect, error.to_string())
 }
 
 /// What a route's refusal means.
@@ -265,7 +280,7 @@ fn refused(refusal: Refusal) -> Step {
         Refusal::Unmatched(unmatched) => (
             unmatched.failure(),
             match unmatched {
-                Unmatched::Filter => return Step::Filter,
+                Unmatched::Filter => None,
                 Unmatched::DeadLetter => Some(Action::DeadLetter),
                 Unmatched::Stop => Some(Action::Stop),
             },

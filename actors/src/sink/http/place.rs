@@ -17,7 +17,7 @@ use super::connect::Dialer;
 use super::settings::{HttpSettings, Reuse};
 use super::stream::{HttpStream, Wires};
 use super::target::Target;
-use crate::core::destinations::{IDLE, MOST};
+use crate::core::destinations::MOST;
 use crate::route::{Origin, Request};
 use crate::sink::SinkError;
 
@@ -92,8 +92,8 @@ impl Places {
             return Ok(Rc::clone(place));
         }
         if open.len() >= MOST {
-            let idle = open.iter().filter(|(_, place)| Rc::strong_count(place) == 1);
-            let oldest = idle.min_by_key(|(_, place)| place.used.get()).map(|(key, _)| key.clone());
+            let oldest = open.iter().min_by_key(|(_, place)| place.used.get());
+            let oldest = oldest.map(|(key, _)| key.clone());
             oldest.and_then(|key| open.remove(&key));
         }
         let target = request.target();
@@ -103,10 +103,11 @@ impl Places {
         Ok(place)
     }
 
-    /// Forgets places that were not used for long, and closes their connections.
+    /// Forgets places whose connections are all past their time, and closes those. A request that is
+    /// under way keeps its own.
     pub(super) fn sweep(&self) {
-        let is_used =
-            |place: &Rc<Place>| Rc::strong_count(place) > 1 || place.used.get().elapsed() <= IDLE;
-        self.open.borrow_mut().retain(|_, place| is_used(place));
+        let HttpSettings { timeout, connections, .. } = &self.settings;
+        let kept = timeout.saturating_add(connections.idle_timeout);
+        self.open.borrow_mut().retain(|_, place| place.used.get().elapsed() <= kept);
     }
 }

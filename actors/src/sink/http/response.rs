@@ -194,6 +194,11 @@ fn not_connected(error: awc::error::ConnectError, limits: Limits) -> Outcome {
             return retry(FailureKind::Disconnected, "connection lost before the answer");
         }
         E::Io(error) => match error.get_ref().and_then(|it| it.downcast_ref::<ConnectError>()) {
+            // It is the record that names this host.
+            Some(ours @ ConnectError::Private { .. }) => {
+                let failure = Failure::new(FailureKind::Unsendable, ours.to_string());
+                return Outcome::rejected(failure);
+            }
             Some(ours) => ours.to_string(),
             None => format!("connect: {}", words(&error)),
         },

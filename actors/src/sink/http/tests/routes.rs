@@ -201,3 +201,43 @@ async fn destinations_are_told_apart_by_scheme_host_and_port() {
         ["http://h:80", "http://h:80", "https://h:443", "http://h:81", "http://g:80"]
     );
 }
+
+/// A route that has nothing to request of a record whose request failed: it is not settled by that.
+#[actix_rt::test]
+async fn a_record_that_was_attempted_is_not_filtered() {
+    let sink = routed(|_, context| match context.attempt() {
+        1 => Ok(Plan::one(Planned::new("http://h/").unwrap())),
+        2 => Ok(Plan::filtered()),
+        _ => Err(Refusal::Unmatched(Unmatched::Filter)),
+    });
+    assert!(matches!(sink.step(&mut record(), 0, 1), Step::Send { .. }));
+    for attempt in [2, 3] {
+        let step = sink.step(&mut record(), 0, attempt);
+        assert!(matches!(step, Step::Refuse { action: None, .. }), "{step:?}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_host_from_a_record_with_a_private_address_is_rejected() {
+    let server = Server::start(|_| Answer::ok());
+    let url = server.url("/");
+    let plan = move |_: &Record, _: &PlanContext<'_>| {
+        Ok(Plan::one(Planned::new(&url).unwrap().with_host_from_record()))
+    };
+    let sink = routed(plan);
+    let mut record = record();
+    assert!(matches!(sink.step(&mut record, 0, 1), Step::Send { .. }));
+    let failure = rejected(sink.attempt(&record, 1).await);
+    assert!(failure.reason.contains("allowed_networks"), "{failure}");
+    assert_eq!(server.accepted(), 0);
+}
+
+/// What this machine lacks is not the record's fault: here, whatever is to verify a certificate.
+#[test]
+fn only_what_cannot_be_sent_is_rejected_unsent() {
+    let error = crate::sink::SinkError("no certificate authorities".into());
+    let outcome = super::super::not_made(super::super::not_reached(&error));
+    assert!(matches!(outcome, Outcome::Retry { .. }), "{outcome:?}");
+    let unsendable = Failure::new(FailureKind::Unsendable, "no header");
+    assert!(matches!(super::super::not_made(unsendable), Outcome::Rejected(_)));
+}
