@@ -33,6 +33,12 @@ pub(super) struct Quota {
     pub(super) resets_in: Duration,
 }
 
+/// Whether an answer may speak of a quota. Few do, and a look at the names costs less than asking for
+/// each that it could be.
+pub(super) fn is_told(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| name.as_str().contains("rate"))
+}
+
 /// The quota that an answer speaks of; of several the one that leaves the fewest requests for the
 /// time. Of the kinds of fields the newest that says something counts.
 pub(super) fn quota(headers: &HeaderMap, now: SystemTime) -> Option<Quota> {

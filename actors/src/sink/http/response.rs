@@ -19,7 +19,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 
 use super::connect::{ConnectError, words};
-use super::quota::quota;
+use super::quota::{is_told, quota};
 use super::success::Success;
 use crate::core::outcome::{Failure, FailureKind, Outcome};
 use crate::core::retry::parse_retry_after;
@@ -55,7 +55,8 @@ pub(super) async fn conclude<S: Chunks>(
     // These have no body, whatever their headers say of its length (304 may tell that of the body
     // it does not send): to wait for one would be to wait for nothing.
     let bodiless = matches!(status.as_u16(), 100..=199 | 204 | 304);
-    let quota = quota(response.headers(), SystemTime::now());
+    let headers = response.headers();
+    let quota = is_told(headers).then(|| quota(headers, SystemTime::now())).flatten();
     let exhausted = quota.filter(|it| it.remaining == 0).map(|it| it.resets_in);
     let success = success.filter(|_| status.is_success());
     let headers = success.map(|_| response.headers().clone());
