@@ -88,7 +88,8 @@ impl Destination {
             breaker: terms.breaker.map(Breaker::new),
             shared,
             answered: Moment::default(),
-            moves: true,
+            // One that has never answered keeps nobody waiting.
+            moves: false,
         }
     }
 
