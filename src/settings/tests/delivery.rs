@@ -244,3 +244,13 @@ fn secrets_are_in_no_debug_text() {
     let shown = format!("{pipeline:?} {:?}", crate::wiring::sink(&pipeline.http));
     assert!(!shown.contains("hunter2") && !shown.contains("MfKQ9r8G"), "{shown}");
 }
+
+#[test]
+fn the_query_of_a_url_is_not_shown_by_debug() {
+    let typed = Typed::file(
+        "[kafka]\n\"bootstrap.servers\" = \"a:1\"\n[[pipeline]]\ntopics = [\"t\"]\n\
+         http.url = \"https://h:8443/hook?token=hush\"\n",
+    );
+    let shown = format!("{:?}", typed.pipeline().http.way);
+    assert_eq!(shown, "One(https://h:8443/hook)");
+}

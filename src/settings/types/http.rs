@@ -45,12 +45,26 @@ pub struct HttpSettings {
 }
 
 /// Where records go.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Way {
     /// All of them here: absolute, `http` or `https`, without credentials.
     One(Uri),
     /// Each where the first route says, or all routes, that it matches.
     Routes(Box<Routes>),
+}
+
+/// Without the URL's query, which may hold a secret.
+impl fmt::Debug for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(url) => {
+                let (scheme, authority) = (url.scheme_str(), url.authority());
+                let authority = authority.map_or("", |it| it.as_str());
+                write!(f, "One({}://{authority}{})", scheme.unwrap_or_default(), url.path())
+            }
+            Self::Routes(routes) => routes.fmt(f),
+        }
+    }
 }
 
 /// The routes of a pipeline; they have been compiled once without an error.
