@@ -226,10 +226,10 @@ impl<T: Item> Desk<T> {
     }
 
     /// How many lanes could be dispatched, were there senders: what the intake is gated on. Lanes
-    /// that wait for a destination count while that answers, or where all go one way: what would be
-    /// taken in for it could not be sent either.
+    /// that wait for their destination count where there can be no other: what would be taken in
+    /// meanwhile could not be sent either.
     pub fn ready(&self) -> usize {
-        self.lanes.ready() + self.destinations.waiting_for_what_moves()
+        self.lanes.ready() + self.destinations.waiting_for_the_only()
     }
 
     /// The destinations that are known, in no order.
@@ -247,8 +247,7 @@ impl<T: Item> Desk<T> {
         self.unfinished |= more;
     }
 
-    /// Forgets destinations that have long been idle, and looks which still answer; to be called
-    /// about once a second.
+    /// Forgets destinations that have long been idle; to be called now and then.
     pub fn sweep(&mut self, now: Moment) {
         self.destinations.sweep(now);
     }

@@ -41,9 +41,6 @@ pub const MOST: usize = 1024;
 /// Of the pool, so much is for destinations that have few requests in flight.
 const RESERVED: usize = 32;
 
-/// How long after its last answer a destination counts as one that moves.
-const MOVES: Duration = Duration::from_secs(1);
-
 /// How long an idle destination is remembered: longer than a breaker stays open, and than a
 /// receiver asks to be left alone.
 pub const IDLE: Duration = Duration::from_mins(10);
@@ -83,9 +80,8 @@ pub struct Destinations {
     free: VecDeque<DestinationId>,
     /// With a queue, and not before this moment.
     timed: BinaryHeap<Reverse<(Moment, DestinationId)>>,
-    /// Lanes in all queues, and in those of destinations that move.
+    /// Lanes in all queues.
     waiting: usize,
-    moving: usize,
     /// Lanes for which there is no place.
     homeless: VecDeque<LaneId>,
 }
@@ -102,7 +98,6 @@ impl Destinations {
             free: VecDeque::new(),
             timed: BinaryHeap::new(),
             waiting: 0,
-            moving: 0,
             homeless: VecDeque::new(),
         }
     }
@@ -137,10 +132,8 @@ impl Destinations {
         Some(())
     }
 
-    /// Forgets those that have been idle for longer than [`IDLE`], and looks which still move; to be
-    /// called about once a second.
+    /// Forgets those that have been idle for longer than [`IDLE`]; to be called now and then.
     pub(super) fn sweep(&mut self, now: Moment) {
-        self.look_what_moves(now);
         let old = |it: &Destination| it.is_idle() && now.since(it.used) > IDLE;
         let mut gone: Vec<_> =
             self.names.values().copied().filter(|id| old(&self.all[id.index()])).collect();
@@ -172,19 +165,10 @@ impl Destinations {
         self.waiting + self.homeless.len()
     }
 
-    /// How many of them wait for a destination that moves: what would be taken in for it meanwhile
-    /// could not be sent either. Where there is one only they all do; of several, those of one that
-    /// has been silent keep nobody from taking in records for the others.
-    pub(super) fn waiting_for_what_moves(&self) -> usize {
-        if self.terms.several { self.moving } else { self.waiting }
-    }
-
-    /// Looks which destinations still move; to be called about once a second.
-    fn look_what_moves(&mut self, now: Moment) {
-        for it in self.all.iter_mut().filter(|it| it.moves && now.since(it.answered) > MOVES) {
-            it.moves = false;
-            self.moving -= it.queue.len();
-        }
+    /// How many of them wait although nothing that goes elsewhere could be taken in: there can be one
+    /// destination only. Of several, those of a slow one must not keep the others' records out.
+    pub(super) fn waiting_for_the_only(&self) -> usize {
+        if self.terms.several { 0 } else { self.waiting }
     }
 
     /// Whether a request for which a lane waits could begin now. Notes for the others when to look at
@@ -236,7 +220,6 @@ impl Destinations {
         self.waiting += 1;
         let it = &mut self.all[id.index()];
         it.queue.push_back(lane);
-        self.moving += usize::from(it.moves);
         if it.stance == Stance::Resting {
             it.stance = Stance::Free;
             self.free.push_back(id);
@@ -284,7 +267,6 @@ impl Destinations {
         let it = &mut self.all[id.index()];
         let lane = it.queue.pop_front();
         self.waiting -= usize::from(lane.is_some());
-        self.moving -= usize::from(lane.is_some() && it.moves);
         if it.queue.is_empty() {
             it.stance = Stance::Resting;
         } else {
@@ -308,11 +290,6 @@ impl Destinations {
     ) -> Option<Change> {
         let it = &mut self.all[id.index()];
         let change = it.ended(ticket, report, now);
-        if report.answer != Answer::Ignored || report.health != Health::Unknown {
-            it.answered = now;
-            self.moving += if it.moves { 0 } else { it.queue.len() };
-            it.moves = true;
-        }
         if it.stance == Stance::Full {
             it.stance = Stance::Free;
             self.free.push_back(id);
@@ -343,12 +320,11 @@ impl Destinations {
     /// Drops the lanes that `keep` refuses from all queues; those without a place are asked for
     /// with no destination.
     pub(super) fn retain(&mut self, keep: impl Fn(LaneId, Option<DestinationId>) -> bool) {
-        (self.waiting, self.moving) = (0, 0);
+        self.waiting = 0;
         for (index, it) in (0..).zip(&mut self.all) {
             let id = DestinationId(index);
             it.queue.retain(|lane| keep(*lane, Some(id)));
             self.waiting += it.queue.len();
-            self.moving += if it.moves { it.queue.len() } else { 0 };
             if it.queue.is_empty() {
                 it.stance = Stance::Resting;
             }

@@ -67,9 +67,6 @@ pub(super) struct Destination {
     pub(super) breaker: Option<Breaker>,
     /// What the arbiters know of it together.
     pub(super) shared: Arc<Shared>,
-    /// When it last answered, and whether that was a moment ago.
-    pub(super) answered: Moment,
-    pub(super) moves: bool,
 }
 
 impl Destination {
@@ -87,9 +84,6 @@ impl Destination {
             limiter,
             breaker: terms.breaker.map(Breaker::new),
             shared,
-            answered: Moment::default(),
-            // One that has never answered keeps nobody waiting.
-            moves: false,
         }
     }
 
