@@ -145,7 +145,6 @@ impl Dispatcher {
         self.out.look_at_clock(now);
         self.look(now);
         self.desk.sweep(now);
-        self.wake_intake();
         if let Some(counts) = connections {
             self.stats.set_connections(counts);
         }

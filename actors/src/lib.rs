@@ -36,6 +36,7 @@ pub mod offsets;
 pub mod pipeline;
 pub mod pulse;
 pub mod record;
+mod rfc3339;
 pub mod route;
 pub mod router;
 mod say;

@@ -30,7 +30,6 @@ use crate::core::outcome::{Failure, FailureKind};
 use crate::record::Record;
 
 mod body;
-mod clock;
 mod condition;
 mod context;
 mod hosts;
@@ -46,6 +45,7 @@ mod text;
 mod url;
 
 pub use condition::{Condition, ConditionError, ExpressionError};
+pub use hosts::is_host_pattern;
 pub use origin::Origin;
 pub use place::{Field, Place, TemplateError};
 pub use plan::{MAX_REQUESTS, Plan, PlanText, TooManyRequests};

@@ -6,6 +6,8 @@
 //! What cannot be written (stderr closed, disk full) never stops the process.
 
 mod format;
+#[cfg(test)]
+pub mod kept;
 mod rotate;
 mod worker;
 

@@ -1,45 +1,12 @@
 //! The lines, of pipelines that run on librdkafka's mock cluster.
 
-use std::fmt::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use keyway_actors::sink::sink_fn;
 use keyway_actors::{Outcome, Pipeline, PipelineConfig, Record};
 use rdkafka::mocking::MockCluster;
-use slog::{Drain, KV, Key, Never, OwnedKVList, Serializer, o};
+use slog::o;
 
 use super::*;
-
-/// A log that keeps its lines, as `name=value` words.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<String>>>);
-
-impl Kept {
-    fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
-    }
-}
-
-struct Words(String);
-
-impl Serializer for Words {
-    fn emit_arguments(&mut self, key: Key, value: &fmt::Arguments<'_>) -> slog::Result {
-        write!(self.0, " {key}={value}").map_err(|_| slog::Error::Other)
-    }
-}
-
-impl Drain for Kept {
-    type Ok = ();
-    type Err = Never;
-
-    fn log(&self, record: &slog::Record<'_>, values: &OwnedKVList) -> Result<(), Never> {
-        let mut words = Words(record.msg().to_string());
-        record.kv().serialize(record, &mut words).unwrap();
-        values.serialize(record, &mut words).unwrap();
-        self.0.lock().unwrap().push(words.0 + " ");
-        Ok(())
-    }
-}
+use crate::logging::kept::Kept;
 
 #[test]
 fn the_rate_is_of_the_time_since_the_last_line() {

@@ -22,7 +22,7 @@ use crate::bus::{ARBITERS, Bus, POLL};
 use crate::env::Env;
 use crate::event::Event;
 use crate::mail::{Record, Settlement, ToArbiter, ToLeader, ToOffsets, Which};
-use crate::plan::{MILLIS, Micros, SECOND};
+use crate::plan::{MILLIS, Micros};
 use crate::sabotage::Sabotage;
 use crate::watch::Watch;
 
@@ -267,9 +267,7 @@ impl Arbiter {
         let requeue = self.requeue.iter().map(|(due, _)| *due).min();
         // The desk's times are finer than the clock here: a wake that comes early is no wake.
         let wake = wake.map(|nanos| nanos.div_ceil(1_000));
-        // The beat, at which it is looked who still answers.
-        let beat = (!bus.batches[self.index].is_empty()).then_some(env.now + SECOND);
-        if let Some(due) = [wake, flush, requeue, beat].into_iter().flatten().min() {
+        if let Some(due) = [wake, flush, requeue].into_iter().flatten().min() {
             bus.wake_at(ARBITERS + self.index, due.max(env.now), env);
         }
     }

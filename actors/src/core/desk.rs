@@ -2,8 +2,9 @@
 //!
 //! The router and the senders of a thread share it, so every call is short and gives its decisions
 //! away as values. It promises that of a lane at most one delivery is under way, that an item goes
-//! in front of all later ones of its lane until its outcome is final, that lanes are served in turn, and that each item it took leaves once: settled or returned. It knows
-//! neither senders nor offsets: what an epoch's items mean to a ledger is the ledger's.
+//! in front of all later ones of its lane until its outcome is final, that lanes are served in
+//! turn, and that each item it took leaves once: settled or returned. It knows neither senders nor
+//! offsets: what an epoch's items mean to a ledger is the ledger's.
 
 use std::collections::BTreeMap;
 

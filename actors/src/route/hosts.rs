@@ -21,16 +21,18 @@ impl AllowedHosts {
         let mut faults = Vec::new();
         for (number, pattern) in patterns.iter().enumerate() {
             let lower = pattern.to_ascii_lowercase();
-            match lower.strip_prefix("*.") {
-                Some(domain) if is_host(domain) => allowed.domains.push(lower[1..].into()),
-                None if is_host(&lower) => allowed.hosts.push(lower.into()),
-                _ => faults.push((
+            if !is_host_pattern(&lower) {
+                faults.push((
                     number,
                     format!(
                         "{pattern:?} is neither a host, as in api.example.com, nor all hosts below \
                          a name, as in *.example.com"
                     ),
-                )),
+                ));
+            } else if let Some(domain) = lower.strip_prefix('*') {
+                allowed.domains.push(domain.into());
+            } else {
+                allowed.hosts.push(lower.into());
             }
         }
         if faults.is_empty() { Ok(allowed) } else { Err(faults) }
@@ -45,6 +47,12 @@ impl AllowedHosts {
         self.hosts.iter().any(|it| **it == *host)
             || self.domains.iter().any(|domain| host.ends_with(&**domain))
     }
+}
+
+/// Whether a text in lower case is a host, as in `api.example.com`, or all hosts below a name, as in
+/// `*.example.com`.
+pub fn is_host_pattern(text: &str) -> bool {
+    is_host(text.strip_prefix("*.").unwrap_or(text))
 }
 
 /// Whether a text in lower case is the name of a host, or an IPv4 address.

@@ -15,9 +15,9 @@ use std::sync::{Arc, LazyLock};
 use minijinja::value::{DynObject, Kwargs, Object, ObjectRepr, Rest};
 use minijinja::{Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value};
 
-use super::clock;
 use super::condition::ExpressionError;
 use super::tags::{Name, names, tokens};
+use crate::rfc3339;
 
 /// The steps that one template or condition may take for one record; milliseconds. A body of a
 /// thousand items takes some ten thousand.
@@ -60,7 +60,7 @@ fn base() -> Environment<'static> {
         merge(std::iter::once(&first).chain(rest.iter()))
     });
     environment.add_function("merge", |all: Rest<Value>| merge(all.iter()));
-    environment.add_function("now", || clock::rfc3339(std::time::SystemTime::now()));
+    environment.add_function("now", || rfc3339::of_clock(std::time::SystemTime::now()));
     environment
 }
 

@@ -1,6 +1,5 @@
 //! Statuses for the tests, and what holds of an alert as a whole.
 
-mod log;
 mod machine;
 mod pipelines;
 mod server;

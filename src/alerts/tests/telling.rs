@@ -14,9 +14,9 @@ use super::super::alert::Alert;
 use super::super::settings::{AlertSettings, WebhookUrl};
 use super::super::template::Template;
 use super::super::webhook::{Surroundings, Webhook};
-use super::log::Kept;
 use super::server::{Answer, Server};
 use super::{at, status};
+use crate::logging::kept::Kept;
 
 /// An alert at work, about one pipeline whose status the test says.
 struct Work {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::super::document::{Entry, Kind, Node};
-use super::super::problem::{nearest, suggestion};
 use super::super::text_file::read_secret;
 use super::super::value;
 use super::Walk;
@@ -59,10 +58,7 @@ impl Walk<'_> {
                 }
                 "every" => self.time(entry, &key, alert.map(|it| &mut it.every)),
                 "template" => self.message(entry, &key, alert.map(|it| &mut it.template)),
-                other => {
-                    let near = nearest(other, KEYS);
-                    self.problem(entry.line, &key, &format!("unknown key{}", suggestion(near)));
-                }
+                _ => self.unknown(entry, &key, &KEYS),
             }
         }
         alert

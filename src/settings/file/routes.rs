@@ -93,7 +93,7 @@ impl Walk<'_> {
         Some(TypedText { text, spot: self.spot(node.line, key), verbatim: node.verbatim })
     }
 
-    fn unknown(&mut self, entry: &Entry, key: &str, known: &[&str]) {
+    pub(super) fn unknown(&mut self, entry: &Entry, key: &str, known: &[&str]) {
         let near = nearest(&entry.key, known.iter().copied());
         self.problem(entry.line, key, &format!("unknown key{}", suggestion(near)));
     }

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use keyway_actors::core::retry::{Trigger, TriggerError};
+use keyway_actors::route::is_host_pattern;
 use keyway_actors::sink::http::{
     Auth, CloudEvents, CloudEventsError, HttpSettings, Mode, Network, NetworkError, Secret,
     Signature,
@@ -45,13 +46,8 @@ pub fn network(text: &str) -> Result<Network, Refused> {
 
 /// A host, or `*.` and a name for all hosts below it.
 pub fn host_pattern(text: &str) -> Result<String, Refused> {
-    const NAME: usize = 253;
-    const LABEL: usize = 63;
     let lower = text.to_ascii_lowercase();
-    let name = lower.strip_prefix("*.").unwrap_or(&lower);
-    let usual = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
-    let label = |label: &str| (1..=LABEL).contains(&label.len()) && label.bytes().all(usual);
-    if name.len() <= NAME && name.split('.').all(label) {
+    if is_host_pattern(&lower) {
         return Ok(lower);
     }
     Err(Refused::expected(

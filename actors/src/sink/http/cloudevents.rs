@@ -12,12 +12,12 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 use self::attributes::{ADDED, Attribute, Found, is_string, text};
 use self::uri::{is_absolute_uri, is_uri_reference};
 use crate::record::Record;
+use crate::rfc3339::rfc3339;
 
 mod attributes;
 mod json;
 #[cfg(test)]
 mod tests;
-mod time;
 mod uri;
 
 /// The type of records that do not say what they are.
@@ -192,7 +192,7 @@ impl Encoder {
         };
         // Of an event that is whole already, what it leaves out is left out on purpose.
         let made = !is_event;
-        let time = || record.timestamp().filter(|_| made).and_then(time::rfc3339);
+        let time = || record.timestamp().filter(|_| made).and_then(rfc3339);
         put("time", found.time().map(str::to_owned).or_else(time));
         let subject = || record.key().filter(|_| made).and_then(attributes::subject);
         put("subject", found.subject().or_else(subject).map(str::to_owned));

@@ -66,12 +66,12 @@ impl Compression {
         self
     }
 
-    /// The body to send and the `Content-Encoding` that it has; as it is where it is too small or
-    /// would not get smaller.
     pub(super) fn coding(self) -> Coding {
         self.coding
     }
 
+    /// The body to send and the `Content-Encoding` that it has; as it is where it is too small or
+    /// would not get smaller.
     pub(super) fn compress(self, body: Bytes) -> (Bytes, Option<HeaderValue>) {
         if body.len() < self.least || body.is_empty() {
             return (body, None);

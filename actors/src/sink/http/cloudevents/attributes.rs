@@ -2,10 +2,10 @@
 
 use std::fmt::Display;
 
-use super::time::is_rfc3339;
 use super::uri::{is_absolute_uri, is_uri_reference};
 use super::{LIMIT, fits};
 use crate::record::Record;
+use crate::rfc3339::is_rfc3339;
 
 /// The most extension attributes that are passed on; the specification knows a dozen.
 const EXTENSIONS: usize = 32;

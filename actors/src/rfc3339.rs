@@ -1,13 +1,24 @@
 //! Times as RFC 3339 writes them.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 /// The last millisecond of the year 9999: the year has four digits.
 const LAST: i64 = 253_402_300_799_999;
 
 /// Milliseconds since 1970 in UTC, to the millisecond; none before 1970 or after 9999.
-pub(super) fn rfc3339(millis: i64) -> Option<String> {
-    if !(0..=LAST).contains(&millis) {
-        return None;
-    }
+pub(crate) fn rfc3339(millis: i64) -> Option<String> {
+    (0..=LAST).contains(&millis).then(|| written(millis))
+}
+
+/// What a clock shows, in UTC, to the millisecond: `2026-03-01T12:00:00.250Z`. One before 1970
+/// shows as 1970, one after 9999 as its end.
+pub(crate) fn of_clock(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    written(i64::try_from(since.as_millis()).map_or(LAST, |millis| millis.min(LAST)))
+}
+
+/// Milliseconds from 0 to [`LAST`].
+fn written(millis: i64) -> String {
     let (seconds, millis) = (millis / 1000, millis % 1000);
     let (mut days, seconds) = (seconds / 86_400, seconds % 86_400);
     let mut year = 1970 + days / 366;
@@ -23,7 +34,7 @@ pub(super) fn rfc3339(millis: i64) -> Option<String> {
     }
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     let date = format!("{year:04}-{month:02}-{:02}", days + 1);
-    Some(format!("{date}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"))
+    format!("{date}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
 /// Days from the beginning of 1970 to that of a year after it.
@@ -50,7 +61,7 @@ fn days_in(year: i64, month: i64) -> i64 {
 }
 
 /// Whether a text is a `date-time` (RFC 3339, 5.6), of a day and a time of day that there are.
-pub(super) fn is_rfc3339(text: &str) -> bool {
+pub(crate) fn is_rfc3339(text: &str) -> bool {
     is_date_time(text.as_bytes()).unwrap_or(false)
 }
 
@@ -101,8 +112,6 @@ fn number(digits: &[u8]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
-
     use proptest::prelude::*;
 
     use super::*;
@@ -113,6 +122,17 @@ mod tests {
         assert_eq!(rfc3339(951_826_154_321).unwrap(), "2000-02-29T12:09:14.321Z");
         assert_eq!(rfc3339(LAST).unwrap(), "9999-12-31T23:59:59.999Z");
         assert_eq!((rfc3339(-1), rfc3339(LAST + 1), rfc3339(i64::MAX)), (None, None, None));
+    }
+
+    #[test]
+    fn a_clock_shows_what_there_is() {
+        let at = |millis| of_clock(UNIX_EPOCH + Duration::from_millis(millis));
+        assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(at(951_782_400_005), "2000-02-29T00:00:00.005Z");
+        assert_eq!(at(951_868_799_999), "2000-02-29T23:59:59.999Z");
+        assert_eq!(at(4_107_542_400_000), "2100-03-01T00:00:00.000Z");
+        assert_eq!(of_clock(UNIX_EPOCH - Duration::from_secs(1)), at(0));
+        assert_eq!(at(LAST.unsigned_abs() + 1), "9999-12-31T23:59:59.999Z");
     }
 
     #[test]

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use slog::{Drain, KV, Key, Never, OwnedKVList, Record, Serializer};
 
 #[derive(Clone, Default)]
-pub(super) struct Kept(Arc<Mutex<Vec<String>>>);
+pub struct Kept(Arc<Mutex<Vec<String>>>);
 
 impl Kept {
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
 }
