@@ -325,7 +325,10 @@ impl Dispatcher {
     /// The deadline has passed: what is under way is cancelled.
     pub(crate) fn cancel(&mut self, which: &Which) {
         self.closed |= matches!(which, Which::All);
-        self.give_up(which);
+        let (now, epochs) = (self.now(), self.epochs(which));
+        let out = &mut self.out;
+        self.desk.cut_off(&epochs, &mut |effect| out.take(effect, now));
+        self.gauges_changed();
         self.senders.cancel(which);
         self.finish_releases();
     }

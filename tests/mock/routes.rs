@@ -132,6 +132,42 @@ fn requests_of_a_record_and_records_of_a_key_follow_each_other() {
 }
 
 #[test]
+fn a_stop_finishes_the_plans_that_are_begun_and_begins_none() {
+    let gate = Gate::closed();
+    let first = Endpoint::builder().script(script::always(Reply::ok().behind(&gate))).start();
+    let (stage, second) = (Stage::with(1, first), Endpoint::start());
+    let pipeline = format!(
+        r#"
+        [[pipeline.route]]
+        [[pipeline.route.request]]
+        url = "{}"
+        [[pipeline.route.request]]
+        url = "{}"
+        "#,
+        stage.endpoint.url(),
+        second.url(),
+    );
+    let sent = stage.produce(numbered(60, 60));
+    let keyway = || stage.keyway_by(&pipeline).flag("--senders", 20);
+    let mut run = keyway().start();
+    // Each of the two destinations has half of the senders.
+    stage.endpoint.wait_until("ten requests", |ledger| ledger.in_flight() == 10);
+    run.signal(Signal::TERM);
+    run.wait_for_log("stopping");
+    gate.open();
+    assert_eq!(run.wait_exit(), 0);
+    let counted = |endpoint: &Endpoint| endpoint.look(Ledger::count);
+    assert_eq!((counted(&stage.endpoint), counted(&second)), (10, 10));
+    let settled = Settled::of(&stage.topic, &stage.committed());
+    assert_eq!(sent.iter().filter(|one| settled.has(&one.id)).count(), 10);
+    let mut run = keyway().start();
+    stage.wait_all_committed();
+    run.stop();
+    stage.endpoint.verdict(&sent).assert_exact();
+    second.verdict(&sent).assert_exact();
+}
+
+#[test]
 fn what_cannot_be_rendered_is_rejected_with_its_place_and_nothing_of_it_is_sent() {
     let stage = Stage::new(1);
     let letters = stage.mock.topic("letters", 1);

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use keyway_actors::core::breaker::Change;
-use keyway_actors::core::desk::{Desk, Letter, Step};
+use keyway_actors::core::desk::{Desk, Effect, Letter, Step};
 use keyway_actors::core::destinations::{Rates, Wait};
 use keyway_actors::core::lanes::{Delivery, Entry, Standing};
 use keyway_actors::core::outcome::Settled;
@@ -190,17 +190,25 @@ impl Arbiter {
     }
 
     fn give_up(&mut self, which: &Which, bus: &mut Bus, env: &mut Env) {
-        let epochs: Vec<Epoch> = match which {
+        let epochs = self.named(which, env);
+        let mut note = |effect: Effect<'_, Record>| note(&mut self.said, effect);
+        if env.is(Sabotage::BegunIsReturned) {
+            self.desk.cut_off(&epochs, &mut note);
+        } else {
+            self.desk.give_up(&epochs, &mut note);
+        }
+        self.let_go.extend(epochs);
+        self.act(bus, env);
+    }
+
+    fn named(&mut self, which: &Which, env: &Env) -> Vec<Epoch> {
+        match which {
             Which::Some(epochs) => epochs.clone(),
             Which::All => {
                 self.closed = !env.is(Sabotage::ChannelForgotten);
                 self.epochs().into_iter().collect()
             }
-        };
-        let said = &mut self.said;
-        self.desk.give_up(&epochs, &mut |effect| note(said, effect));
-        self.let_go.extend(epochs);
-        self.act(bus, env);
+        }
     }
 
     fn epochs(&self) -> BTreeSet<Epoch> {
@@ -215,11 +223,12 @@ impl Arbiter {
     }
 
     fn cancel(&mut self, which: &Which, bus: &mut Bus, env: &mut Env) {
-        self.give_up(which, bus, env);
-        match which {
-            Which::Some(epochs) => self.cancelled.extend(epochs),
-            Which::All => self.cancelled.extend(self.epochs()),
-        }
+        let epochs = self.named(which, env);
+        self.let_go.extend(&epochs);
+        self.cancelled.extend(&epochs);
+        let said = &mut self.said;
+        self.desk.cut_off(&epochs, &mut |effect| note(said, effect));
+        self.act(bus, env);
         for (sender, it) in self.senders.iter().enumerate() {
             let Sender::Sending(serial, delivery) = it else { continue };
             if self.is_cancelled(delivery) {
@@ -315,7 +324,12 @@ impl Arbiter {
             env.check.violated("P5", || format!("{sending} deliveries are under way, not {limit}"));
         }
         for entry in delivery.entries() {
-            if self.let_go.contains(&entry.item().epoch) {
+            if !self.let_go.contains(&entry.item().epoch) {
+                continue;
+            }
+            // What is between two of its requests is finished.
+            env.counts.finished_while_leaving += u64::from(entry.request() > 0);
+            if entry.request() == 0 {
                 let item = entry.item().clone();
                 env.check.violated("P2", || format!("handed out after its stay ended: {item:?}"));
             }

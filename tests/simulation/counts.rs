@@ -23,7 +23,7 @@ counts! {
     schedules, calm_schedules, steps, records, requests, delivered, dead_lettered, dropped, commits,
     // Routes and destinations.
     routed, filtered, further_requests, breakers_opened, breakers_closed, blocked, held_by_rate,
-    held_by_breaker, held_full, held_by_senders, held_asked,
+    held_by_breaker, held_full, held_by_senders, held_asked, finished_while_leaving,
     // The receiver.
     retryable, rejected, timed_out, broken_unseen, broken_seen, retry_after, parked, outages,
     key_outages, batches, batches_with_own_outcomes,

@@ -68,10 +68,12 @@ pub enum Sabotage {
     FirstRequestSettles,
     /// Each arbiter has the whole rate of a destination for itself.
     RatesApart,
+    /// What is between two of its requests does not go on when its stay ends.
+    BegunIsReturned,
 }
 
 impl Sabotage {
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::CommitHighest,
         Self::ForgetEpoch,
         Self::FreeLaneEarly,
@@ -103,5 +105,6 @@ impl Sabotage {
         Self::NoShares,
         Self::FirstRequestSettles,
         Self::RatesApart,
+        Self::BegunIsReturned,
     ];
 }

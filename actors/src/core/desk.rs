@@ -6,7 +6,7 @@
 //! turn, and that each item it took leaves once: settled or returned. It knows neither senders nor
 //! offsets: what an epoch's items mean to a ledger is the ledger's.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::destinations::{DestinationView, Destinations, Report, Terms};
 use super::lanes::{Batch, Counts, Delivery, Entry, Item, LaneView, Lanes, LetterTrouble};
@@ -19,6 +19,7 @@ mod dispatch;
 mod effect;
 mod given_up;
 mod judge;
+mod leaving;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub use dispatch::Step;
 use effect::Answers;
 pub use effect::{Effect, Letter, Outcomes, Parking};
 use given_up::GivenUp;
+use leaving::Leaving;
 
 /// Lanes, destinations, a policy, and what is under way.
 #[derive(Debug)]
@@ -42,8 +44,8 @@ pub struct Desk<T> {
     limit: usize,
     sending: usize,
     given_up: GivenUp,
-    /// What is left here of epochs that were given up: all of it was under way then.
-    leaving: BTreeMap<Epoch, usize>,
+    /// What is left here of epochs that were given up: it was under way then, or begun.
+    leaving: Leaving,
 }
 
 impl<T: Item> Desk<T> {
@@ -64,7 +66,7 @@ impl<T: Item> Desk<T> {
             limit,
             sending: 0,
             given_up: GivenUp::default(),
-            leaving: BTreeMap::new(),
+            leaving: Leaving::default(),
         }
     }
 
@@ -134,7 +136,7 @@ impl<T: Item> Desk<T> {
         let lane = item.lane();
         match result {
             Ok(()) => {
-                self.left(item.epoch());
+                self.leaving.left(item.epoch());
                 let failure = Some(trouble.failure);
                 effects(Effect::Settled { item, how: Settled::DeadLettered, failure });
             }
@@ -177,29 +179,62 @@ impl<T: Item> Desk<T> {
     /// Gives up epochs for good: what of them is queued or waits is returned at once, what is under
     /// way goes on, and what arrives later is refused. Visits every lane.
     ///
-    /// A delivery of theirs that fails is returned: it is not tried again and does not stop the
-    /// pipeline. One that is delivered, dropped or to be dead-lettered ends as any other.
+    /// An item that is between two of its requests is under way too, unless the desk rests: whoever
+    /// got it next would begin with its first. A request of theirs that fails returns its item: it is
+    /// not tried again and does not stop the pipeline. An item that is delivered, dropped or to be
+    /// dead-lettered ends as any other.
     pub fn give_up(&mut self, epochs: &[Epoch], effects: &mut impl FnMut(Effect<'_, T>)) {
         let mut new: Vec<_> =
             epochs.iter().copied().filter(|epoch| self.given_up.insert(*epoch)).collect();
         new.sort_unstable();
         let gone = |epoch| new.binary_search(&epoch).is_ok();
+        let (leaving, rests) = (&mut self.leaving, self.limit == 0);
         self.lanes.each_under_way(|epoch, records| {
             if gone(epoch) {
-                *self.leaving.entry(epoch).or_default() += records;
+                leaving.stay(epoch, records);
             }
         });
-        self.lanes.give_up(gone, |item| effects(Effect::Returned { item }));
+        let keep = |entry: &Entry<T>| {
+            let epoch = entry.item.epoch();
+            let goes_on = gone(epoch) && !rests && entry.is_between_requests();
+            if goes_on {
+                leaving.stay(epoch, 1);
+            }
+            goes_on || !gone(epoch)
+        };
+        self.lanes.retain(keep, |item| effects(Effect::Returned { item }));
+        self.forget_queued();
+    }
+
+    /// Gives up epochs, and no request of theirs begins any more: of what is under way, only what a
+    /// sender has or what becomes a dead letter is left.
+    pub fn cut_off(&mut self, epochs: &[Epoch], effects: &mut impl FnMut(Effect<'_, T>)) {
+        self.give_up(epochs, effects);
+        let leaving = &mut self.leaving;
+        leaving.cut_off(epochs);
+        let epochs: BTreeSet<_> = epochs.iter().collect();
+        self.lanes.retain(
+            |entry| !epochs.contains(&entry.item.epoch()),
+            |item| {
+                leaving.left(item.epoch());
+                effects(Effect::Returned { item });
+            },
+        );
+        self.forget_queued();
+    }
+
+    /// Takes lanes whose head went out of the queues of destinations.
+    fn forget_queued(&mut self) {
         let lanes = &self.lanes;
         self.destinations.retain(|lane, to| lanes.is_queued(lane, to));
     }
 
-    /// How many records of these epochs are with a sender or become dead letters. For epochs that
-    /// were given up it is quick and counts all that is left of them: at zero their drain is over.
-    /// For others it visits every lane.
+    /// How many records of these epochs are with a sender, between two of their requests, or become
+    /// dead letters. For epochs that were given up it is quick and counts all that is left of them:
+    /// at zero their drain is over. For others it visits every lane, and those between two requests
+    /// do not count.
     pub fn under_way(&self, epochs: &[Epoch]) -> usize {
-        let leaving = |epoch| self.leaving.get(epoch).copied().unwrap_or(0);
-        let mut records = epochs.iter().map(leaving).sum();
+        let mut records = epochs.iter().map(|epoch| self.leaving.records(*epoch)).sum();
         if epochs.iter().any(|epoch| !self.given_up.contains(*epoch)) {
             self.lanes.each_under_way(|epoch, of_lane| {
                 if epochs.contains(&epoch) && !self.given_up.contains(epoch) {

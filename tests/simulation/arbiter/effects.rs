@@ -23,6 +23,11 @@ impl Arbiter {
                 Said::Letter(letter) => self.letter(letter, bus, env),
                 Said::Returned(record) => {
                     self.watch.left(&record);
+                    let between = record.done > 0 && record.last == Last::Delivered;
+                    let may = self.desk.limit() == 0 || self.cancelled.contains(&record.epoch);
+                    if between && !may {
+                        env.check.violated("P3", || format!("returned half done: {record:?}"));
+                    }
                     if !record.settled_early {
                         bus.release(record.epoch, record.bytes, env);
                     }

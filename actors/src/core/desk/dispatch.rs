@@ -141,6 +141,7 @@ impl<T: Item> Desk<T> {
             }
             Step::Filter => {
                 let Entry { item, .. } = self.lanes.pop(lane);
+                self.leaving.left(item.epoch());
                 effects(Effect::Settled { item, how: Settled::Filtered, failure: None });
                 self.open(lane, now, effects);
             }

@@ -6,7 +6,7 @@ use super::{Desk, Effect, Letter, Parking};
 use crate::core::lanes::{Delivery, Entry, Item, Load, Next, PutBack, Trouble};
 use crate::core::outcome::{Failure, FailureKind, Outcome, Settled};
 use crate::core::retry::Verdict;
-use crate::core::{Epoch, LaneId, Moment};
+use crate::core::{LaneId, Moment};
 
 impl<T: Item> Desk<T> {
     /// Ends a delivery: `judge` says of each entry whether it goes back to its lane.
@@ -79,7 +79,8 @@ impl<T: Item> Desk<T> {
         self.apply(verdict, Entry { attempts, ..entry }, failure, now, effects)
     }
 
-    /// A request was delivered: the item is settled, or its next request is to be made.
+    /// A request was delivered: the item is settled, or its next request is to be made, as long as
+    /// any may begin, even though its epoch is given up.
     #[inline]
     fn delivered(
         &mut self,
@@ -89,6 +90,9 @@ impl<T: Item> Desk<T> {
         let done = entry.done + 1;
         if done < entry.requests {
             let next = Entry { done, attempts: 0, trouble: None, ..entry };
+            if self.limit > 0 && !self.leaving.is_cut_off(next.item.epoch()) {
+                return Some(next);
+            }
             return self.unless_given_up(next, effects);
         }
         self.settle(entry, Settled::Delivered, None, effects)
@@ -127,7 +131,7 @@ impl<T: Item> Desk<T> {
         failure: Option<Box<Failure>>,
         effects: &mut impl FnMut(Effect<'_, T>),
     ) -> Option<Entry<T>> {
-        self.left(entry.item.epoch());
+        self.leaving.left(entry.item.epoch());
         effects(Effect::Settled { item: entry.item, how, failure });
         None
     }
@@ -142,7 +146,7 @@ impl<T: Item> Desk<T> {
         if !self.given_up.contains(epoch) {
             return Some(entry);
         }
-        self.left(epoch);
+        self.leaving.left(epoch);
         effects(Effect::Returned { item: entry.item });
         None
     }
@@ -156,16 +160,6 @@ impl<T: Item> Desk<T> {
     ) {
         if let Some(entry) = self.lanes.open(lane, now) {
             effects(Effect::DeadLetter(Letter::of(entry)));
-        }
-    }
-
-    /// Notes that something that was under way left the desk.
-    pub(super) fn left(&mut self, epoch: Epoch) {
-        if let Some(records) = self.leaving.get_mut(&epoch) {
-            *records -= 1;
-            if *records == 0 {
-                self.leaving.remove(&epoch);
-            }
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::core::retry::Verdict;
 mod batches;
 mod history;
 mod model;
+mod plans;
 mod routes;
 mod stories;
 

@@ -4,28 +4,29 @@ use std::cmp::Reverse;
 
 use super::fifo::Block;
 use super::{Entry, Item, Lane, Lanes, State};
+use crate::core::LaneId;
 use crate::core::destinations::DestinationId;
-use crate::core::{Epoch, LaneId};
 
 /// Capacity below which memory is not given back.
 const KEPT: usize = 1024;
 
 impl<T: Item> Lanes<T> {
-    /// Takes out everything queued whose epoch is `gone`, from all lanes, in order within a lane.
+    /// Takes out everything queued that is not to be kept, from all lanes, in order within a lane. Of
+    /// the items of an epoch, only those that are between two requests may be kept without the others.
     ///
     /// Visits every lane and every queued item. A lane that waited for an item that went, or for the
     /// destination of it, is ready: all items of a lane that were ever attempted are of one epoch
-    /// and went together. The destinations' queues are to be told.
-    pub(in crate::core) fn give_up(
+    /// and went together, and one between two requests is the first of its lane. The destinations'
+    /// queues are to be told.
+    pub(in crate::core) fn retain(
         &mut self,
-        gone: impl Fn(Epoch) -> bool,
-        mut returned: impl FnMut(T),
+        mut keep: impl FnMut(&Entry<T>) -> bool,
+        mut removed: impl FnMut(T),
     ) {
         let queued = &mut self.queued;
         let mut ready = Vec::new();
         self.all.retain(|id, lane| {
-            let keep = |entry: &Entry<T>| !gone(entry.item.epoch());
-            let head_went = queued.retain(&mut lane.fifo, keep, |entry| returned(entry.item));
+            let head_went = queued.retain(&mut lane.fifo, &mut keep, |entry| removed(entry.item));
             let open = !matches!(lane.state, State::Sending { .. } | State::Lettering { .. });
             if open && lane.fifo.is_empty() {
                 return false;

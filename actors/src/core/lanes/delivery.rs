@@ -73,6 +73,11 @@ impl<T: Item> Entry<T> {
         self.item.lane()
     }
 
+    /// Whether it is begun and not failing: a request was delivered, and its next can be made.
+    pub(in crate::core) fn is_between_requests(&self) -> bool {
+        self.done > 0 && self.trouble.is_none()
+    }
+
     /// Whether it may be sent when `first`, an entry before it in its lane, is: an entry with a
     /// wait of its own is not drawn along by one that waits less.
     pub(super) fn goes_with(&self, first: &Self) -> bool {

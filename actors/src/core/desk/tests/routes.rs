@@ -1,10 +1,6 @@
-//! Items that take several requests, to several destinations: what is sent when, and that nothing is
-//! forgotten.
+//! Items that take several requests, to several destinations: what is sent when.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-use proptest::prelude::*;
 
 use super::*;
 use crate::core::destinations::Terms;
@@ -12,18 +8,18 @@ use crate::core::lanes::Entry;
 use crate::core::retry::Action;
 
 /// Where an item's requests go, one letter a destination; `-` filters it, `!` refuses it.
-type Way = &'static str;
+pub(super) type Way = &'static str;
 
-struct Routed {
-    desk: Desk<Rec>,
-    ways: Vec<Way>,
-    told: Vec<Told>,
-    letters: Vec<Letter<Rec>>,
-    now: Moment,
+pub(super) struct Routed {
+    pub(super) desk: Desk<Rec>,
+    pub(super) ways: Vec<Way>,
+    pub(super) told: Vec<Told>,
+    pub(super) letters: Vec<Letter<Rec>>,
+    pub(super) now: Moment,
 }
 
 impl Routed {
-    fn new(terms: Terms, limit: usize, ways: &[(u64, Way)]) -> Self {
+    pub(super) fn new(terms: Terms, limit: usize, ways: &[(u64, Way)]) -> Self {
         let policy = RetryPolicy { on_rejected: Action::Drop, ..RetryPolicy::default() };
         let mut desk = Desk::with_terms(policy, terms, limit, Batch::ONE);
         for (number, (lane, _)) in ways.iter().enumerate() {
@@ -34,7 +30,7 @@ impl Routed {
     }
 
     /// The next delivery, and what it is: the number of its item and the letter it goes to.
-    fn send(&mut self) -> Option<(Delivery<Rec>, usize, char)> {
+    pub(super) fn send(&mut self) -> Option<(Delivery<Rec>, usize, char)> {
         let ways = &self.ways;
         let delivery = self.desk.dispatch_by(
             self.now,
@@ -67,7 +63,7 @@ impl Routed {
         std::mem::take(&mut self.told)
     }
 
-    fn wakes(&mut self) {
+    pub(super) fn wakes(&mut self) {
         if let Some(due) = self.desk.next_wake() {
             self.now = self.now.max(due);
             self.desk.wake(self.now, &mut tell(&mut self.told, &mut self.letters));
@@ -92,7 +88,7 @@ fn sent(all: &[(Delivery<Rec>, usize, char)]) -> Vec<(usize, char)> {
     all.iter().map(|(_, number, to)| (*number, *to)).collect()
 }
 
-fn retry() -> Outcome {
+pub(super) fn retry() -> Outcome {
     Outcome::retry(failure())
 }
 
@@ -100,7 +96,7 @@ fn several() -> Terms {
     Terms { several: true, ..Terms::default() }
 }
 
-fn at_most(max_in_flight: u32) -> Terms {
+pub(super) fn at_most(max_in_flight: u32) -> Terms {
     Terms { max_in_flight: Some(max_in_flight), ..Terms::default() }
 }
 
@@ -330,6 +326,71 @@ fn a_lane_that_waits_for_its_destination_goes_with_its_epoch() {
 }
 
 #[test]
+fn what_is_begun_when_its_epoch_is_given_up_is_finished() {
+    let mut it = Routed::new(at_most(1), 9, &[(1, "ab"), (2, "ba"), (2, "a"), (3, "abc")]);
+    let mut out = it.send_all();
+    assert_eq!(sent(&out), [(0, 'a'), (1, 'b')]);
+    it.ends(out.remove(0).0, Outcome::Delivered);
+    it.desk.give_up(&[Epoch(1)], &mut tell(&mut it.told, &mut it.letters));
+    assert_eq!(std::mem::take(&mut it.told), [Told::Returned(2), Told::Returned(3)]);
+    assert_eq!(it.desk.under_way(&[Epoch(1)]), 2, "one waits for b, one is there");
+    it.ends(out.remove(0).0, Outcome::Delivered);
+    let mut out = it.send_all();
+    assert_eq!(sent(&out), [(0, 'b'), (1, 'a')]);
+    assert_eq!(it.ends(out.remove(0).0, Outcome::Delivered), [Told::Settled(0, 0, false)]);
+    assert_eq!(it.ends(out.remove(0).0, retry()), [Told::Returned(1)], "it has failed");
+    assert_eq!(it.desk.under_way(&[Epoch(1)]), 0);
+    assert_eq!(it.desk.counts(), Counts::default());
+}
+
+#[test]
+fn what_is_begun_and_failing_is_returned_with_its_epoch() {
+    let mut it = Routed::new(several(), 9, &[(1, "ab")]);
+    for outcome in [Outcome::Delivered, retry()] {
+        let (delivery, ..) = it.send().expect("it is ready");
+        it.ends(delivery, outcome);
+    }
+    it.desk.give_up(&[Epoch(1)], &mut tell(&mut it.told, &mut it.letters));
+    assert_eq!((it.told, it.desk.under_way(&[Epoch(1)])), (vec![Told::Returned(0)], 0));
+}
+
+#[test]
+fn of_what_is_cut_off_no_request_begins() {
+    let mut it = Routed::new(at_most(1), 9, &[(1, "ab"), (2, "ba")]);
+    let mut out = it.send_all();
+    it.ends(out.remove(0).0, Outcome::Delivered);
+    it.desk.give_up(&[Epoch(1)], &mut tell(&mut it.told, &mut it.letters));
+    assert!(it.told.is_empty());
+    it.desk.cut_off(&[Epoch(1)], &mut tell(&mut it.told, &mut it.letters));
+    assert_eq!(std::mem::take(&mut it.told), [Told::Returned(0)]);
+    assert_eq!(it.ends(out.remove(0).0, Outcome::Delivered), [Told::Returned(1)]);
+    assert_eq!(it.desk.under_way(&[Epoch(1)]), 0);
+}
+
+#[test]
+fn what_is_begun_and_then_filtered_leaves_with_its_epoch() {
+    let mut it = Routed::new(at_most(1), 9, &[(1, "ab")]);
+    let (delivery, ..) = it.send().expect("it is ready");
+    it.ends(delivery, Outcome::Delivered);
+    it.desk.give_up(&[Epoch(1)], &mut tell(&mut it.told, &mut it.letters));
+    it.ways[0] = "-";
+    assert!(it.send().is_none());
+    assert_eq!(it.told, [Told::Settled(0, 3, false)]);
+    assert_eq!(it.desk.under_way(&[Epoch(1)]), 0);
+}
+
+#[test]
+fn a_desk_that_rests_waits_for_nothing_that_is_begun() {
+    let mut it = Routed::new(several(), 9, &[(1, "ab"), (2, "ab")]);
+    let mut out = it.send_all();
+    it.ends(out.remove(0).0, Outcome::Delivered);
+    it.desk.set_limit(0);
+    it.desk.give_up(&[Epoch(1)], &mut tell(&mut it.told, &mut it.letters));
+    assert_eq!(std::mem::take(&mut it.told), [Told::Returned(0)]);
+    assert_eq!(it.ends(out.remove(0).0, Outcome::Delivered), [Told::Returned(1)]);
+}
+
+#[test]
 fn what_waits_for_retry_after_of_its_destination_waits_together() {
     let terms = Terms {
         retry_after: crate::core::destinations::RetryAfter::Destination,
@@ -413,86 +474,4 @@ fn a_route_that_changes_its_mind_is_followed() {
     it.ways.push("a");
     assert_eq!(it.desk.accept(Rec { number: 2, lane: 3, epoch: 1 }), Ok(()));
     assert_eq!(sent(&it.send_all()), [(2, 'a')], "and its former destination is free");
-}
-
-const WAYS: [Way; 9] = ["a", "b", "ab", "ba", "abc", "aa", "cabc", "-", "!"];
-
-#[derive(Clone, Debug)]
-enum Op {
-    Accept(u64, Way),
-    Send,
-    End(usize, u8),
-    Wake,
-    GiveUp,
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        4 => (0..6_u64, prop::sample::select(&WAYS[..])).prop_map(|(lane, way)| Op::Accept(lane, way)),
-        4 => Just(Op::Send),
-        4 => (0..20_usize, 0..10_u8).prop_map(|(which, how)| Op::End(which, how)),
-        2 => Just(Op::Wake),
-        1 => Just(Op::GiveUp),
-    ]
-}
-
-proptest! {
-    /// Of a lane one at a time and in order, of an item each request once delivered and in order, no
-    /// more at a destination than it may have; and in the end everything has left.
-    #[test]
-    fn requests_keep_their_order_and_all_of_them_end(
-        ops in prop::collection::vec(op(), 0..200), most in 1..3_u32, limit in 1..6_usize,
-    ) {
-        let mut it = Routed::new(at_most(most), limit, &[]);
-        let mut lanes: Vec<u64> = Vec::new();
-        let mut delivered: BTreeMap<usize, usize> = BTreeMap::new();
-        let mut out: Vec<(Delivery<Rec>, usize, char)> = Vec::new();
-        let mut epoch = 1;
-        let end = [Op::Wake, Op::Send, Op::End(0, 0)];
-        let tail = std::iter::repeat_n(end, 2_000).flatten();
-        for op in ops.into_iter().chain(tail) {
-            match op {
-                Op::Accept(lane, way) => {
-                    let number = it.ways.len();
-                    it.ways.push(way);
-                    lanes.push(lane);
-                    prop_assert_eq!(it.desk.accept(Rec { number, lane, epoch }), Ok(()));
-                }
-                Op::Send => if let Some((delivery, number, to)) = it.send() {
-                    let done = usize::from(delivery.entries()[0].request());
-                    prop_assert_eq!(delivered.get(&number).copied().unwrap_or(0), done);
-                    let under_way = out.iter().filter(|(_, _, other)| *other == to).count();
-                    prop_assert!(under_way < most as usize);
-                    let busy: BTreeSet<_> = out.iter().map(|(_, other, _)| lanes[*other]).collect();
-                    prop_assert!(!busy.contains(&lanes[number]));
-                    prop_assert!(out.len() < limit);
-                    out.push((delivery, number, to));
-                },
-                Op::End(which, how) => if let Some(which) = which.checked_rem(out.len()) {
-                    let (delivery, number, _) = out.swap_remove(which);
-                    match how {
-                        0..=5 => {
-                            *delivered.entry(number).or_default() += 1;
-                            it.ends(delivery, Outcome::Delivered);
-                        }
-                        6 | 7 => drop(it.ends(delivery, retry())),
-                        8 => drop(it.ends(delivery, Outcome::rejected(failure()))),
-                        _ => {
-                            let mut tell = tell(&mut it.told, &mut it.letters);
-                            it.desk.abandon(delivery, it.now, &mut tell);
-                        }
-                    }
-                },
-                Op::Wake => it.wakes(),
-                Op::GiveUp => {
-                    let mut tell = tell(&mut it.told, &mut it.letters);
-                    it.desk.give_up(&[Epoch(epoch)], &mut tell);
-                    epoch += 1;
-                }
-            }
-        }
-        prop_assert!(out.is_empty());
-        prop_assert_eq!(it.desk.counts(), Counts::default(), "{:?}", it.desk);
-        prop_assert_eq!(it.desk.next_wake(), None);
-    }
 }
