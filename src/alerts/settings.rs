@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use keyway_actors::sink::http::{HttpSettings, HttpSettingsError};
+use keyway_actors::sink::http::{HttpSettings, HttpSettingsError, Proxies};
 
 use super::kind::AlertKind;
 use super::template::Template;
@@ -61,6 +61,13 @@ impl WebhookUrl {
         let authority = url.find("://").map_or(0, |colon| colon + "://".len());
         let end = url[authority..].find(['/', '?']).map_or(url.len(), |it| authority + it);
         Ok(Self { origin: url[..end].to_owned(), http })
+    }
+
+    /// The same through a forward proxy, if it is `https` and not among its exceptions.
+    #[must_use]
+    pub fn through(mut self, proxies: &Proxies) -> Self {
+        self.http = self.http.proxy(proxies.proxy.clone(), proxies.except.clone());
+        self
     }
 
     /// How it is requested.

@@ -55,6 +55,11 @@ pub fn load(sources: &Sources) -> Result<Settings, Problems> {
             for pipeline in &mut settings.pipelines {
                 pipeline.http.proxy.clone_from(&proxy);
             }
+            if let Some(proxy) = &proxy {
+                for alert in &mut settings.alerts {
+                    alert.url = alert.url.clone().through(proxy);
+                }
+            }
             Ok(settings)
         }
         _ => Err(problems),

@@ -1,4 +1,4 @@
-//! The forward proxy of the environment, which is the same for all pipelines.
+//! The forward proxy of the environment, which is the same for all pipelines and alerts.
 
 use keyway_actors::sink::http::{Proxies, ProxyError};
 

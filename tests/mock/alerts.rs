@@ -1,5 +1,7 @@
 //! What goes wrong is told to a webhook, and a webhook that fails harms nothing.
 
+use std::collections::BTreeSet;
+
 use super::stage::{Counts, Stage};
 use crate::support::*;
 
@@ -58,6 +60,25 @@ fn a_pipeline_that_stops_on_an_error_says_so_before_the_process_ends() {
     assert_eq!(keyway.wait_exit(), 1);
     let told = webhook.look(texts);
     assert!(told.iter().any(|text| text.contains("stopped")), "{told:?}");
+}
+
+#[test]
+fn an_alert_goes_through_the_forward_proxy_but_to_its_exceptions() {
+    let stage = Stage::new(1);
+    stage.endpoint.script(script::always(Reply::status(422)));
+    // It opens no tunnel: what it is asked for is enough.
+    let proxy = Endpoint::builder().script(script::always(Reply::status(502))).start();
+    stage.produce(numbered(1, 1));
+    let more = "[[alert]]\nurl = \"https://direct.invalid/hush\"\n";
+    let mut keyway = with_alert(&stage, "https://hooks.invalid/hush", more)
+        .env("HTTPS_PROXY", proxy.url())
+        .env("NO_PROXY", "direct.invalid")
+        .env("KEYWAY_RETRY_ON_REJECTED", "stop")
+        .start();
+    assert_eq!(keyway.wait_exit(), 1);
+    let asked: BTreeSet<_> =
+        proxy.look(|it| it.requests().iter().filter_map(Entry::path).collect());
+    assert_eq!(asked, BTreeSet::from(["hooks.invalid:443".to_owned()]));
 }
 
 #[test]
