@@ -184,6 +184,54 @@ fn check_connect_tries_the_brokers_the_topic_and_the_endpoint() {
 }
 
 #[test]
+fn check_connect_tries_each_destination_that_a_route_names_once() {
+    let stage = Stage::new(1);
+    let other = Endpoint::start();
+    let routes = format!(
+        "[[pipeline]]\nname = \"shop\"\nhttp.allowed_hosts = [\"*.example\"]\n\
+         [[pipeline.route]]\nwhen = 'value.vip'\n\
+         [[pipeline.route.request]]\nurl = \"{}/{{{{ key }}}}\"\n\
+         [[pipeline.route.request]]\nurl = \"{}\"\n\
+         [[pipeline.route]]\n[[pipeline.route.request]]\nurl = \"{}?token=hush\"\n\
+         [[pipeline.route.request]]\nurl = \"http://{{{{ key }}}}.example/\"\n",
+        stage.endpoint.url_of("/a"),
+        other.url(),
+        stage.endpoint.url_of("/b"),
+    );
+    let check = || {
+        Keyway::command(["check", "--connect", "--brokers", &stage.mock.brokers()])
+            .topic(&stage.topic)
+            .group(&stage.group)
+            .config(&routes)
+            .output()
+    };
+    let (one, two) = (stage.endpoint.address(), other.address());
+    let output = check();
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
+    let (_, tried) = output.stdout.split_once("\n\n").expect("a plan before it");
+    for place in [one, two] {
+        let line = format!("ok      shop: endpoint http://{place}: takes connections\n");
+        assert_eq!(tried.matches(&line).count(), 1, "{tried}");
+    }
+    assert!(tried.contains("note    shop: endpoints whose host a record says: not tried\n"));
+    assert_eq!(tried.matches("endpoint").count(), 3, "{tried}");
+    for endpoint in [&stage.endpoint, &other] {
+        endpoint.wait_until("one connection", |ledger| ledger.connections() == 1);
+        assert_eq!(endpoint.look(Ledger::count), 0, "nothing was sent");
+    }
+
+    other.down();
+    let output = check();
+    assert_eq!(output.code, 1);
+    let failed = format!(
+        "FAILED  shop: endpoint http://{two}: connect: connection refused; start it, or correct \
+         its route's `url`\n"
+    );
+    assert!(output.stdout.contains(&failed), "{}", output.stdout);
+    assert!(output.stdout.ends_with("1 check failed"), "{}", output.stdout);
+}
+
+#[test]
 fn offsets_tells_what_a_group_has_done_beyond_its_commits() {
     let stage = Stage::new(1);
     stage.produce(numbered(100, 10));

@@ -89,6 +89,12 @@ impl TemplateRoutes {
             used,
         })
     }
+
+    /// Where its requests go, each destination once; `None` is among them if a record says it.
+    pub fn origins(&self) -> BTreeSet<Option<&Origin>> {
+        let requests = self.routes.iter().flat_map(|route| &route.requests);
+        requests.map(|request| request.url.origin()).collect()
+    }
 }
 
 impl Route for TemplateRoutes {
@@ -120,17 +126,12 @@ impl Route for TemplateRoutes {
     }
 
     fn destinations(&self) -> Option<usize> {
-        let origins = self.routes.iter().flat_map(OneRoute::origins);
-        origins.collect::<Option<BTreeSet<_>>>().map(|origins| origins.len())
+        let origins = self.origins();
+        (!origins.contains(&None)).then_some(origins.len())
     }
 }
 
 impl OneRoute {
-    /// Where its requests go; `None` for a host that a record says.
-    fn origins(&self) -> impl Iterator<Item = Option<&Origin>> {
-        self.requests.iter().map(|request| request.url.origin())
-    }
-
     fn matches(&self, number: usize, lazy: &mut Lazy<'_>) -> Result<bool, Refusal> {
         let Some(when) = &self.when else { return Ok(true) };
         when.holds(&lazy.get()).map_err(|error| {

@@ -129,7 +129,6 @@ impl Url {
         }
     }
 
-    /// The URL that every record has.
     /// Where it goes; `None` where a record says it.
     pub(super) fn origin(&self) -> Option<&Origin> {
         match self {
@@ -138,6 +137,7 @@ impl Url {
         }
     }
 
+    /// The URL that every record has.
     pub(super) fn constant(&self) -> Option<(&Target, &Origin)> {
         match self {
             Self::Constant(target, origin) => Some((target, origin)),

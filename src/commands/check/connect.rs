@@ -1,16 +1,18 @@
 //! Tries what a run of one pipeline would need, and says of each thing whether it works and, where
 //! it does not, what to do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use actix_rt::System;
+use futures_util::future::join_all;
 use keyway_actors::kafka::admin::{self, AdminError, Asked, PartitionOffsets, Topic};
-use keyway_actors::sink::http::probe;
+use keyway_actors::route::Origin;
+use keyway_actors::sink::http::{ConnectError, HttpSettings as Sink, probe, probe_destination};
 
 use crate::commands::words::{count, first};
-use crate::settings::{DeadLetterSettings, PipelineSettings};
-use crate::wiring;
+use crate::settings::{DeadLetterSettings, HttpSettings, PipelineSettings, Way};
+use crate::wiring::{self, SinkRefused};
 
 /// Topics that are named where a pattern matches many.
 const SHOWN: usize = 5;
@@ -54,10 +56,13 @@ impl Finding {
 
 type Properties = BTreeMap<String, String>;
 
-/// Tries the brokers, the topics, the group, the dead letters and the endpoint of a pipeline.
+/// Tries the brokers, the topics, the group, the dead letters and the endpoints of a pipeline.
 pub fn try_pipeline(pipeline: &PipelineSettings, patience: Duration) -> Vec<Finding> {
     let mut findings = try_kafka(pipeline, patience);
-    findings.push(try_endpoint(pipeline));
+    findings.extend(
+        try_endpoints(&pipeline.http)
+            .unwrap_or_else(|error| vec![Finding::failed(format!("endpoint: {error}"))]),
+    );
     findings
 }
 
@@ -223,19 +228,35 @@ fn missing_dead_letter(kafka: &Properties, topic: &str, patience: Duration) -> F
     }
 }
 
-/// Connects to the endpoint, TLS included, and sends nothing.
-fn try_endpoint(pipeline: &PipelineSettings) -> Finding {
-    let sink = match wiring::sink(&pipeline.http) {
-        Ok(sink) => sink,
-        Err(error) => return Finding::failed(format!("endpoint: {error}")),
-    };
-    let Some(url) = sink.shown_url() else {
-        return Finding::note("endpoints: not tried, for it is the routes that name them");
-    };
-    match System::new().block_on(probe(&sink)) {
+/// Connects to the endpoint, or to each that a route names itself, TLS included, and sends nothing.
+fn try_endpoints(http: &HttpSettings) -> Result<Vec<Finding>, SinkRefused> {
+    let sink = wiring::sink(http)?;
+    Ok(match &http.way {
+        Way::One(_) => {
+            let tried = System::new().block_on(probe(&sink));
+            vec![of_endpoint(&sink.shown_url().unwrap_or_default(), tried, "`http.url`")]
+        }
+        Way::Routes(written) => try_destinations(&sink, &wiring::routes(written)?.origins()),
+    })
+}
+
+/// Tries all of them at a time, since each may take as long as a connection may.
+fn try_destinations(sink: &Sink, origins: &BTreeSet<Option<&Origin>>) -> Vec<Finding> {
+    let tried = origins.iter().copied().flatten().map(async |origin| {
+        of_endpoint(origin.as_str(), probe_destination(sink, origin).await, "its route's `url`")
+    });
+    let mut findings = System::new().block_on(join_all(tried));
+    if origins.contains(&None) {
+        findings.push(Finding::note("endpoints whose host a record says: not tried"));
+    }
+    findings
+}
+
+fn of_endpoint(url: &str, tried: Result<(), ConnectError>, setting: &str) -> Finding {
+    match tried {
         Ok(()) => Finding::ok(format!("endpoint {url}: takes connections")),
         Err(error) => {
-            Finding::failed(format!("endpoint {url}: {error}; start it, or correct `http.url`"))
+            Finding::failed(format!("endpoint {url}: {error}; start it, or correct {setting}"))
         }
     }
 }

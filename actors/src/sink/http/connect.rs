@@ -18,6 +18,7 @@ use super::settings::{HttpSettings, Way};
 use super::stream::Transport;
 use super::target::Target;
 use super::tls::Tls;
+use crate::route::Origin;
 use crate::sink::SinkError;
 
 /// Why there is no connection.
@@ -213,6 +214,22 @@ pub(super) async fn open(address: SocketAddr) -> Result<TcpStream, ConnectError>
 /// Why there is no connection, within `connect_timeout`.
 pub async fn probe(settings: &HttpSettings) -> Result<(), ConnectError> {
     let Way::One(target) = &settings.way else { return Ok(()) };
+    probe_target(settings, target).await
+}
+
+/// The same to a destination that a route names itself, wherever the settings point.
+///
+/// # Errors
+/// As for [`probe`].
+pub async fn probe_destination(
+    settings: &HttpSettings,
+    origin: &Origin,
+) -> Result<(), ConnectError> {
+    let target = Target::parse(origin.as_str()).map_err(|error| SinkError(error.to_string()))?;
+    probe_target(settings, &target).await
+}
+
+async fn probe_target(settings: &HttpSettings, target: &Target) -> Result<(), ConnectError> {
     let dialer = Dialer::new(settings, target, false)?;
     match timeout(dialer.timeout, dialer.dial()).await {
         Ok(connected) => connected.map(drop),

@@ -56,7 +56,7 @@ mod watched;
 pub use auth::{Auth, AuthError, OAuth2};
 pub use cloudevents::{CloudEvents, CloudEventsError, Mode};
 pub use compress::{Coding, Compression};
-pub use connect::{ConnectError, probe};
+pub use connect::{ConnectError, probe, probe_destination};
 pub use network::{Network, NetworkError};
 pub use post::post_once;
 pub use proxy::{NoProxy, Proxies, Proxy, ProxyError, TunnelError};
