@@ -56,8 +56,8 @@ pub struct DestinationConfig {
     /// The most requests in flight. Without it, a destination has all senders where all records go
     /// one way, and half of them where they may not.
     pub max_in_flight: Option<NonZeroUsize>,
-    /// Whether the number in flight is found out by how the destination answers, up to
-    /// `max_in_flight` or the number of senders; by each arbiter for itself.
+    /// Whether the number in flight is found out by how the destination answers, up to what it may
+    /// have without that; by each arbiter for itself.
     pub adaptive: bool,
     /// The most requests in a time, of all arbiters together.
     pub rate: Option<Rate>,
@@ -68,13 +68,8 @@ pub struct DestinationConfig {
 }
 
 impl DestinationConfig {
-    /// The terms on arbiter `index` of `arbiters`, which has so many senders.
-    pub(crate) fn terms(
-        &self,
-        rates: &Rates,
-        senders: usize,
-        (index, arbiters): (usize, usize),
-    ) -> Terms {
+    /// The terms on arbiter `index` of `arbiters`.
+    pub(crate) fn terms(&self, rates: &Rates, (index, arbiters): (usize, usize)) -> Terms {
         let own = |most: NonZeroUsize| share(most.get(), arbiters, index).max(1);
         let max_in_flight = self.max_in_flight.map(own);
         let number = |most: usize| u32::try_from(most).unwrap_or(u32::MAX);
@@ -83,7 +78,7 @@ impl DestinationConfig {
             only: Arc::default(),
             several: false,
             max_in_flight: max_in_flight.map(number),
-            adaptive: self.adaptive.then(|| number(max_in_flight.unwrap_or(senders))),
+            adaptive: self.adaptive,
             rate: self.rate,
             rates: rates.clone(),
             breaker: self.breaker,

@@ -172,7 +172,7 @@ impl Wiring {
         let count = routers as u64;
         let parts = Parts {
             policy: self.config.retry.clone(),
-            terms: self.config.destinations.terms(&self.rates, senders, (index, routers)),
+            terms: self.config.destinations.terms(&self.rates, (index, routers)),
             started: self.started,
             senders,
             share: (self.config.buffer_records / count, self.config.buffer_bytes / count),

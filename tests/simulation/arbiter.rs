@@ -88,7 +88,7 @@ impl Arbiter {
         let policy = env.plan.policy.clone();
         let own = Rates::default();
         let rates = if env.is(Sabotage::RatesApart) { &own } else { &bus.rates };
-        let terms = env.plan.ways.terms(rates, limit);
+        let terms = env.plan.ways.terms(rates);
         let mut arbiter = Self {
             index,
             desk: Desk::with_terms(policy, terms, limit, env.plan.batch),

@@ -126,14 +126,13 @@ impl Ways {
         Step::Send { to: Some(Arc::from(to)), requests: self.requests(record) }
     }
 
-    /// What the desk of an arbiter with so many senders is told.
-    pub fn terms(&self, rates: &Rates, senders: usize) -> Terms {
+    /// What the desk of an arbiter is told.
+    pub fn terms(&self, rates: &Rates) -> Terms {
         let number = |of: u32| NonZeroU32::new(of).unwrap_or(NonZeroU32::MIN);
-        let most = u32::try_from(senders).unwrap_or(u32::MAX);
         Terms {
             several: self.destinations > 1,
             max_in_flight: self.max_in_flight,
-            adaptive: self.adaptive.then(|| self.max_in_flight.unwrap_or(most)),
+            adaptive: self.adaptive,
             rate: self.rate.map(|limit| {
                 Rate::new(number(limit.per_second), Duration::from_secs(1), number(limit.burst))
             }),

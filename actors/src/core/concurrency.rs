@@ -152,6 +152,15 @@ impl AdaptiveLimit {
         self.limit
     }
 
+    /// Sets the most that it may be. That is to be what can be in flight at all: of a limit that is
+    /// not in use nothing is learned.
+    pub fn within(&mut self, max: u32, in_flight: u32) {
+        self.max = max.max(self.min);
+        if self.limit > self.max {
+            self.set(self.max, in_flight);
+        }
+    }
+
     /// A request ended.
     pub fn ended(&mut self, sample: Sample, now: Moment) {
         let outdated = self.outdated > 0;
@@ -280,7 +289,7 @@ impl AdaptiveLimit {
         if limit != self.limit {
             self.limit = limit;
             // Those of before, and as many again until the new ones have settled in.
-            self.outdated = in_flight.min(self.max).saturating_add(self.limit);
+            self.outdated = in_flight.saturating_add(self.limit);
         }
         self.window = Window::default();
     }

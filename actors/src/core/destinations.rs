@@ -286,10 +286,12 @@ impl Destinations {
         id: DestinationId,
         ticket: Ticket,
         report: Report,
+        (pool, idle): (usize, usize),
         now: Moment,
     ) -> Option<Change> {
+        let pool = self.pool(pool, idle);
         let it = &mut self.all[id.index()];
-        let change = it.ended(ticket, report, now);
+        let change = it.ended(ticket, report, pool, now);
         if it.stance == Stance::Full {
             it.stance = Stance::Free;
             self.free.push_back(id);

@@ -270,6 +270,21 @@ fn what_is_ignored_changes_nothing() {
 }
 
 #[test]
+fn a_smaller_pool_is_as_well_watched_as_the_larger_one_was() {
+    for mut world in kinds(200, 0.01) {
+        world.run(10_000);
+        let in_flight = world.limit();
+        let Limit::Adaptive(limit) = &mut world.limit else { panic!("it is adaptive") };
+        limit.within(100, in_flight);
+        assert_eq!(limit.limit(), 100);
+        world.run(5_000);
+        world.servers = 8;
+        let found = world.run_until(10_000, |limit| limit <= 12);
+        assert!(found.rate * found.seconds < 1_500.0, "{}: {found:?}", name(&world));
+    }
+}
+
+#[test]
 fn a_limit_of_one_value_stays_there() {
     for (min, max, only) in [(7, 7, 7), (0, 0, 1), (9, 3, 9)] {
         let mut limit = AdaptiveLimit::new(min, max);

@@ -46,7 +46,8 @@ impl<T: Item> Desk<T> {
         effects: &mut impl FnMut(Effect<'_, T>),
     ) {
         let Course { to, ticket, .. } = course;
-        if let Some(change) = self.destinations.ended(to, ticket, report, now) {
+        let pool = (self.limit, self.limit.saturating_sub(self.sending));
+        if let Some(change) = self.destinations.ended(to, ticket, report, pool, now) {
             effects(Effect::Breaker { destination: self.destinations.name(to), change });
         }
     }

@@ -44,10 +44,21 @@ pub(super) struct Pool {
 }
 
 impl Pool {
+    /// The most that a destination can have in flight, with this limit of its own.
+    fn most(self, own_limit: Option<u32>) -> u32 {
+        let shared = self.shared && own_limit.is_none();
+        let senders = if shared { self.half() } else { self.senders };
+        own_limit.unwrap_or(u32::MAX).min(u32::try_from(senders).unwrap_or(u32::MAX))
+    }
+
+    fn half(self) -> usize {
+        self.senders.div_ceil(2)
+    }
+
     /// Whether it is kept from a destination that has so many requests in flight; `own_limit`: how many
     /// it may have is said by a setting. See the head of `destinations.rs`.
     fn keeps_from(self, in_flight: usize, own_limit: bool) -> bool {
-        let beyond_half = !own_limit && in_flight >= self.senders.div_ceil(2);
+        let beyond_half = !own_limit && in_flight >= self.half();
         let last = self.idle <= (self.senders / RESERVED).max(1);
         beyond_half || (last && in_flight >= self.idle)
     }
@@ -80,7 +91,7 @@ impl Destination {
             in_flight: 0,
             used: Moment::default(),
             max_in_flight: terms.max_in_flight,
-            adaptive: terms.adaptive.map(|most| AdaptiveLimit::new(1, most)),
+            adaptive: terms.adaptive.then(|| AdaptiveLimit::new(1, u32::MAX)),
             limiter,
             breaker: terms.breaker.map(Breaker::new),
             shared,
@@ -155,9 +166,19 @@ impl Destination {
         self.breaker.as_mut().map_or_else(Ticket::default, |breaker| breaker.began(now))
     }
 
-    pub(super) fn ended(&mut self, ticket: Ticket, report: Report, now: Moment) -> Option<Change> {
+    pub(super) fn ended(
+        &mut self,
+        ticket: Ticket,
+        report: Report,
+        pool: Pool,
+        now: Moment,
+    ) -> Option<Change> {
         let Report { health, answer, took, rest } = report;
         if let Some(limit) = &mut self.adaptive {
+            // The pool may have been resized. One that rests has no size.
+            if pool.senders > 0 {
+                limit.within(pool.most(self.max_in_flight), self.in_flight);
+            }
             limit.ended(Sample { took, in_flight: self.in_flight, answer }, now);
         }
         self.in_flight -= 1;

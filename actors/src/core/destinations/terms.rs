@@ -19,9 +19,9 @@ pub struct Terms {
     /// The most requests in flight on this arbiter; at least 1. Without it, a destination may have
     /// all senders where all records go one way, and half of them where they may not.
     pub max_in_flight: Option<u32>,
-    /// Whether the number in flight is found out by how the destination answers, up to
-    /// `max_in_flight` or the number of senders.
-    pub adaptive: Option<u32>,
+    /// Whether the number in flight is found out by how the destination answers, up to what it may
+    /// have without that.
+    pub adaptive: bool,
     /// The most requests in a time.
     pub rate: Option<Rate>,
     /// What the arbiters of a pipeline share, so that the rate holds for all of them together.

@@ -52,7 +52,7 @@ fn where_all_are_busy_a_lane_waits_for_a_place() {
     assert_eq!((all.next_homeless(), all.waiting()), (None, 1));
     let (id, ticket) = tickets[3];
     let report = Report { health: Health::Well, answer: Answer::Answered, took: IDLE, rest: None };
-    all.ended(id, ticket, report, NOW);
+    all.ended(id, ticket, report, (9, 9), NOW);
     assert_eq!(all.next_homeless(), Some(LaneId(7)));
     assert!(all.find(&name(MOST), NOW).is_some());
 }
@@ -82,4 +82,43 @@ fn arbiters_share_the_rate_of_a_destination_and_forget_it_together() {
     assert_eq!(rates.of(&name(1)).rests_until(), at(5), "on every arbiter, and never sooner");
     drop(one);
     assert_eq!(rates.of(&name(1)).rests_until(), NOW);
+}
+
+/// What the adaptive limit of a destination comes to where so many senders work for it alone, and it
+/// answers as fast however many there are.
+fn settled(all: &mut Destinations, senders: usize) -> Option<u32> {
+    let id = all.find(&name(1), NOW).expect("there is room");
+    let mut tickets = VecDeque::new();
+    for _ in 0..5_000 {
+        while tickets.len() < senders && all.admits(id, (senders, senders - tickets.len()), NOW) {
+            tickets.push_back(all.began(id, NOW));
+        }
+        answer(all, id, tickets.pop_front(), (senders, senders - tickets.len()));
+    }
+    while let Some(ticket) = tickets.pop_front() {
+        answer(all, id, Some(ticket), (0, 0));
+    }
+    all.all[id.index()].limit()
+}
+
+fn answer(all: &mut Destinations, id: DestinationId, ticket: Option<Ticket>, pool: (usize, usize)) {
+    let took = Duration::from_millis(10);
+    let report = Report { health: Health::Well, answer: Answer::Answered, took, rest: None };
+    all.ended(id, ticket.expect("one is under way"), report, pool, NOW);
+}
+
+#[test]
+fn an_adaptive_limit_follows_the_pool() {
+    let adaptive = Terms { adaptive: true, ..Terms::default() };
+    let mut all = Destinations::new(adaptive.clone());
+    for senders in [20, 300, 50, 1, 20] {
+        assert_eq!(settled(&mut all, senders), u32::try_from(senders).ok());
+    }
+    let shared = Terms { several: true, ..adaptive };
+    let mut own = Destinations::new(Terms { max_in_flight: Some(30), ..shared.clone() });
+    let mut shared = Destinations::new(shared);
+    for (senders, half, own_or_all) in [(20, 10, 20), (300, 150, 30), (50, 25, 30)] {
+        assert_eq!(settled(&mut shared, senders), Some(half));
+        assert_eq!(settled(&mut own, senders), Some(own_or_all));
+    }
 }
