@@ -5,7 +5,7 @@ use std::fmt;
 use minijinja::Expression;
 use serde::Serialize;
 
-use super::language::{CONDITIONS, fault, message, unknown_names};
+use super::language::{CONDITIONS, expression, message, unknown_names};
 use super::tags::closing;
 
 /// A condition, compiled.
@@ -30,9 +30,7 @@ impl Condition {
             let message = "syntax error: a condition is written without {{ and }}";
             return Err(vec![ExpressionError::at(source, end, message)]);
         }
-        let expression = CONDITIONS
-            .compile_expression_owned(source.to_owned())
-            .map_err(|error| vec![fault(&error, source)])?;
+        let expression = expression(&CONDITIONS, source).map_err(|fault| vec![fault])?;
         let used = expression.undeclared_variables(false);
         let code = std::iter::once(0..source.len()).collect::<Vec<_>>();
         let unknown = unknown_names(&CONDITIONS, source, &code, variables, used);
@@ -148,6 +146,30 @@ mod tests {
         let braces = "line 1, column 8: syntax error: a condition is written without {{ and }}";
         assert_eq!(refused("status }} x {{ value"), braces);
         assert!(refused("{{ status }}").contains("syntax error"));
+    }
+
+    #[test]
+    fn nothing_behind_a_string_is_cut_off() {
+        for (source, column, message) in [
+            ("value.type == 'x' && value.type == 'zzz'", 19, "unexpected character"),
+            ("'x' && false", 5, "unexpected character"),
+            ("'x' ; b", 5, "unexpected character"),
+            ("('\u{e9}' ; b)", 6, "unexpected character"),
+            ("'x' @ garbage", 5, "unexpected character"),
+            ("status == 't' #", 15, "unexpected character"),
+            ("value.type == 'x'' and value.b == 2", 18, "unexpected end of string"),
+            ("'x' '\\u12' and false", 5, "bad string escape"),
+            ("{'a': {'b': 'x' & }} and false", 17, "unexpected character"),
+        ] {
+            let said = refused(source);
+            let start = format!("line 1, column {column}: ");
+            assert!(said.starts_with(&start) && said.contains(message), "{source}: {said}");
+        }
+        assert!(refused("value.a ==\n 'x' ;").starts_with("line 2, column 6: syntax error: unexp"));
+        for fine in ["'a' 'b' == 'ab'", "('x' ) and''  == \"\"\n", "value.type is startingwith'o'"]
+        {
+            assert_eq!(holds(fine), Ok(true), "{fine}");
+        }
     }
 
     #[test]

@@ -13,7 +13,9 @@ use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use minijinja::value::{DynObject, Kwargs, Object, ObjectRepr, Rest};
-use minijinja::{Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value};
+use minijinja::{
+    Environment, Error, ErrorKind, Expression, Output, State, UndefinedBehavior, Value,
+};
 
 use super::condition::ExpressionError;
 use super::tags::{Name, names, tokens};
@@ -147,11 +149,46 @@ pub(super) fn message(error: &Error) -> String {
 /// An error found at the start, with its place in the source.
 pub(super) fn fault(error: &Error, source: &str) -> ExpressionError {
     match error.range() {
-        Some(range) => ExpressionError::at(source, range.start, message(error)),
+        Some(range) => swallowed(error, source, range.end)
+            .unwrap_or_else(|| ExpressionError::at(source, range.start, message(error))),
         None => {
             ExpressionError { line: error.line().unwrap_or(1), column: 1, message: message(error) }
         }
     }
+}
+
+/// Compiles an expression that stands alone.
+///
+/// What it cannot read behind a string, the language takes for the end of everything: an expression
+/// would be cut off there. Within parentheses it misses the closing one.
+pub(super) fn expression(
+    environment: &'static Environment<'static>,
+    source: &str,
+) -> Result<Expression<'static, 'static>, ExpressionError> {
+    let compiled = environment
+        .compile_expression_owned(source.to_owned())
+        .map_err(|error| fault(&error, source))?;
+    let enclosed = format!("({source})");
+    match environment.compile_expression(&enclosed) {
+        Ok(_) => Ok(compiled),
+        Err(error) => {
+            let end = error.range().map_or(0, |range| range.end.saturating_sub(1));
+            let plain = || ExpressionError::at(source, end, message(&error));
+            Err(swallowed(&error, source, end).unwrap_or_else(plain))
+        }
+    }
+}
+
+/// What the language could not read behind a string that ends at `end`, when it took that for the
+/// end of its input: the same again, with nothing before it that would hide the error.
+fn swallowed(error: &Error, source: &str, end: usize) -> Option<ExpressionError> {
+    error.detail().filter(|detail| detail.starts_with("unexpected end of input"))?;
+    let rest = source.get(end..)?;
+    let at = end + (rest.len() - rest.trim_ascii_start().len());
+    // Closing brackets of a tag bring the reader of expressions down.
+    let rest = rest.split("}}").next().filter(|rest| !rest.trim_ascii().is_empty())?;
+    let error = CONDITIONS.compile_expression(rest).err()?;
+    Some(ExpressionError::at(source, at, message(&error)))
 }
 
 /// The names that code uses and that are not there. The language itself finds them only when it

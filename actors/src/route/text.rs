@@ -187,6 +187,13 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_read_behind_a_string_is_told_with_its_place() {
+        let refused = Text::compile(&TEXTS, "a {{ 'x' && topic }} b", &mut BTreeSet::new());
+        let said = refused.err().unwrap()[0].to_string();
+        assert_eq!(said, "line 1, column 10: syntax error: unexpected character");
+    }
+
+    #[test]
     fn the_variables_that_are_read_are_known() {
         let mut used = BTreeSet::new();
         let source = "{% filter replace('a', key) %}{{ value.topic }}{% endfilter %}{# raw #}";

@@ -323,7 +323,7 @@ proptest! {
         pieces in prop::collection::vec(prop::sample::select(vec![
             "{{", "}}", "{%", "%}", "{#", "#}", "-", "'", "\"", "(", ")", "[", "]", "{", "}", "value",
             ".", "|", "is", "not", "raw", "endraw", "if", "endif", "set", "=", "a", " ", "\n", "1", ":",
-            "tojson", "filter", "\u{e9}", "\\", "?", "/", "http://", "for", "in", "~", ",",
+            "tojson", "filter", "&", "\u{e9}", "\\", "?", "/", "http://", "for", "in", "~", ",",
         ]), 0..14),
     ) {
         let text = pieces.concat();
