@@ -30,6 +30,7 @@ use crate::core::outcome::{Failure, FailureKind};
 use crate::record::Record;
 
 mod body;
+mod calls;
 mod condition;
 mod context;
 mod hosts;

@@ -5,7 +5,7 @@ use std::fmt;
 use minijinja::Expression;
 use serde::Serialize;
 
-use super::language::{CONDITIONS, expression, message, unknown_names};
+use super::language::{CONDITIONS, expression, message, mistakes};
 use super::tags::closing;
 
 /// A condition, compiled.
@@ -22,8 +22,8 @@ impl Condition {
     /// Compiles an expression over variables of these names.
     ///
     /// # Errors
-    /// An expression that cannot be read, or with a variable, function, filter or test that does
-    /// not exist; never empty.
+    /// An expression that cannot be read, with a variable, function, filter or test that does not
+    /// exist, or with a method's call; never empty.
     pub fn compile(source: &str, variables: &[&str]) -> Result<Self, Vec<ExpressionError>> {
         // The language's reader of expressions takes it for the end of a template, and panics.
         if let Some(end) = closing(source, 0, "}}") {
@@ -33,11 +33,11 @@ impl Condition {
         let expression = expression(&CONDITIONS, source).map_err(|fault| vec![fault])?;
         let used = expression.undeclared_variables(false);
         let code = std::iter::once(0..source.len()).collect::<Vec<_>>();
-        let unknown = unknown_names(&CONDITIONS, source, &code, variables, used);
-        if unknown.is_empty() {
+        let mistakes = mistakes(&CONDITIONS, source, &code, variables, used);
+        if mistakes.is_empty() {
             Ok(Self { expression, source: source.into() })
         } else {
-            Err(unknown)
+            Err(mistakes)
         }
     }
 
@@ -170,6 +170,17 @@ mod tests {
         {
             assert_eq!(holds(fine), Ok(true), "{fine}");
         }
+    }
+
+    #[test]
+    fn methods_are_refused_at_the_start() {
+        assert_eq!(
+            refused("status == 200 and\n value.type.startswith('o')"),
+            "line 2, column 13: a value has no methods; write is startingwith(...) instead of \
+             .startswith(...)"
+        );
+        assert!(refused("value.get('type')").contains("column 7: a value has no methods"));
+        assert_eq!(holds("value.type is startingwith('o') and value | length == 2"), Ok(true));
     }
 
     #[test]

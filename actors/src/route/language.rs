@@ -17,6 +17,7 @@ use minijinja::{
     Environment, Error, ErrorKind, Expression, Output, State, UndefinedBehavior, Value,
 };
 
+use super::calls::impossible_calls;
 use super::condition::ExpressionError;
 use super::tags::{Name, names, tokens};
 use crate::rfc3339;
@@ -191,9 +192,9 @@ fn swallowed(error: &Error, source: &str, end: usize) -> Option<ExpressionError>
     Some(ExpressionError::at(source, at, message(&error)))
 }
 
-/// The names that code uses and that are not there. The language itself finds them only when it
-/// comes to them.
-pub(super) fn unknown_names(
+/// The names that code uses and that are not there, and calls that cannot be made. The language
+/// itself finds them only when it comes to them.
+pub(super) fn mistakes(
     environment: &Environment<'_>,
     source: &str,
     code: &[Range<usize>],
@@ -219,6 +220,9 @@ pub(super) fn unknown_names(
             faults.push(ExpressionError::at(source, at, format!("unknown {kind} {name:?}")));
         }
     }
+    let calls =
+        code.iter().flat_map(|code| impossible_calls(environment, source, code.clone(), variables));
+    faults.extend(calls);
     faults.sort_by_key(|fault| (fault.line, fault.column));
     faults
 }

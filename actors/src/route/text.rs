@@ -10,7 +10,7 @@ use minijinja::{Environment, Expression, Value};
 
 use super::condition::ExpressionError;
 use super::context::{Lazy, VARIABLES};
-use super::language::{PathText, fault, message, unknown_names};
+use super::language::{PathText, fault, message, mistakes};
 use super::tags::{Kind, Tag, tags, tokens};
 
 /// A template, taken apart and compiled.
@@ -140,7 +140,7 @@ pub(super) fn check(
     used.extend(
         words.filter(|(_, word)| VARIABLES.contains(word)).map(|(_, word)| word.to_owned()),
     );
-    let faults = unknown_names(environment, source, &code, VARIABLES, variables);
+    let faults = mistakes(environment, source, &code, VARIABLES, variables);
     if faults.is_empty() { Ok(found) } else { Err(faults) }
 }
 

@@ -291,6 +291,26 @@ fn all_that_is_wrong_is_said_at_the_start() {
 }
 
 #[test]
+fn methods_are_refused_in_templates_too() {
+    let loops = "{% for k, v in value | items %}{{ loop.cycle('a', 'b') ~ k }}{% endfor %}";
+    let mut bodied = request("http://h/{{ value.type.upper() }}");
+    bodied.body = Some(loops.replace("value | items", "value.items()"));
+    let written = settings(vec![route(None, vec![bodied])]);
+    assert_eq!(
+        errors(&written),
+        [
+            "route 1, request 1, url, line 1, column 24: a value has no methods; write | upper \
+             instead of .upper(...)",
+            "route 1, request 1, body, line 1, column 22: a value has no methods; write | items \
+             instead of .items(...)",
+        ]
+    );
+    let routes = one(RequestSettings { body: Some(loops.to_owned()), ..request("http://h/") });
+    let plan = plan(&routes, &record(r#"{"x": 1, "y": 2}"#)).unwrap();
+    assert_eq!(plan.requests()[0].body_given().unwrap(), "axby");
+}
+
+#[test]
 fn plans_that_could_be_too_long_are_refused_at_the_start() {
     let half = || route(None, vec![request("http://h/"); MAX_REQUESTS / 2]);
     let more = || route(None, vec![request("http://h/"); MAX_REQUESTS / 2 + 1]);
