@@ -6,7 +6,7 @@ use minijinja::Expression;
 use serde::Serialize;
 
 use super::language::{CONDITIONS, expression, message, mistakes};
-use super::tags::closing;
+use super::tags::{closing, tokens};
 
 /// A condition, compiled.
 ///
@@ -25,10 +25,11 @@ impl Condition {
     /// An expression that cannot be read, with a variable, function, filter or test that does not
     /// exist, or with a method's call; never empty.
     pub fn compile(source: &str, variables: &[&str]) -> Result<Self, Vec<ExpressionError>> {
-        // The language's reader of expressions takes it for the end of a template, and panics.
-        if let Some(end) = closing(source, 0, "}}") {
+        // The language's reader of expressions takes }} for the end of a template, and panics; to {{
+        // it says what only who knows its mappings understands.
+        if let Some(braces) = closing(source, 0, "}}").or_else(|| opening(source)) {
             let message = "syntax error: a condition is written without {{ and }}";
-            return Err(vec![ExpressionError::at(source, end, message)]);
+            return Err(vec![ExpressionError::at(source, braces, message)]);
         }
         let expression = expression(&CONDITIONS, source).map_err(|fault| vec![fault])?;
         let used = expression.undeclared_variables(false);
@@ -67,6 +68,12 @@ impl fmt::Debug for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Condition").field(&self.source).finish()
     }
+}
+
+/// Where `{{` is, outside of strings: it could only begin a mapping whose key is a mapping.
+fn opening(source: &str) -> Option<usize> {
+    let mut code = tokens(source, 0..source.len());
+    code.find(|(at, _)| source[*at..].starts_with("{{")).map(|(at, _)| at)
 }
 
 /// Why a condition could not be decided.
@@ -145,7 +152,9 @@ mod tests {
         assert!(refused("value.type ==\n  = 2").starts_with("line 2, column 3: syntax error"));
         let braces = "line 1, column 8: syntax error: a condition is written without {{ and }}";
         assert_eq!(refused("status }} x {{ value"), braces);
-        assert!(refused("{{ status }}").contains("syntax error"));
+        assert_eq!(refused("{{ value.type == 'x' }}"), braces.replace('8', "1"));
+        assert_eq!(refused("status > {{ 1 }}"), braces.replace('8', "10"));
+        assert_eq!(holds("'{{ }}' == '{{ }}' and {'a': {'b': 1}}.a.b == 1"), Ok(true));
     }
 
     #[test]
