@@ -18,7 +18,7 @@ const GIB: u64 = 1 << 30;
 pub static URL: Knob<Uri> = Row::identity("http.url", "KEYWAY_URL", "where records are posted")
     .required()
     .flag("--url")
-    .read(names::endpoint);
+    .read(http::target);
 
 /// The longest that a request may take.
 pub static REQUEST_TIMEOUT: Knob<Duration> =

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use awc::http::Uri;
 use keyway_actors::core::retry::{Trigger, TriggerError};
 use keyway_actors::route::is_host_pattern;
 use keyway_actors::sink::http::{
@@ -11,7 +12,16 @@ use keyway_actors::sink::http::{
 };
 
 use super::super::types::Pace;
-use super::Refused;
+use super::{Refused, names};
+
+/// Where all records are posted. It is sent as it stands, so that a template in it is a mistake.
+pub fn target(text: &str) -> Result<Uri, Refused> {
+    if ["{{", "{%"].iter().any(|opening| text.contains(opening)) {
+        let why = "templates belong in the url of a [[pipeline.route.request]]";
+        return Err(Refused::expected("a URL like https://host:port/path").because(why));
+    }
+    names::endpoint(text)
+}
 
 /// So many requests in a second, a minute or an hour.
 pub fn pace(text: &str) -> Result<Pace, Refused> {
@@ -149,6 +159,16 @@ mod tests {
         for bad in ["", "500", "0/s", "500/", "/s", "500/d", "500 /s", "5.5/s", "-1/s", "1000001/s"]
         {
             assert_eq!(paced(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_template_is_no_target() {
+        assert!(target("http://h/{a}").is_ok());
+        for url in ["https://h/{{topic}}", "https://h/{{ topic }}", "https://h/{% if a %}"] {
+            let because = target(url).expect_err("it is sent as it stands").because;
+            let routes = "templates belong in the url of a [[pipeline.route.request]]";
+            assert_eq!(because.as_deref(), Some(routes), "{url}");
         }
     }
 
