@@ -41,6 +41,7 @@ mod plan;
 mod request;
 mod settings;
 mod tags;
+mod template;
 mod templates;
 mod text;
 mod url;
@@ -52,6 +53,7 @@ pub use place::{Field, Place, TemplateError};
 pub use plan::{MAX_REQUESTS, Plan, PlanText, TooManyRequests};
 pub use request::{Request, RequestError};
 pub use settings::{MatchMode, RequestSettings, RouteSettings, RoutesSettings};
+pub use template::Template;
 pub use templates::TemplateRoutes;
 
 /// Decides which requests a record becomes.

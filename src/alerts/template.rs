@@ -6,11 +6,11 @@
 //! string with `tojson`. A name that does not exist is an error. What it makes is to be JSON, for
 //! that is what the request says it is.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, Value, context};
+use keyway_actors::route::{self, ExpressionError};
+use serde::Serialize;
 
 use super::kind::AlertKind;
 use super::text::Message;
@@ -19,93 +19,59 @@ use super::text::Message;
 const VARIABLES: [&str; 8] =
     ["kind", "pipeline", "destination", "count", "over", "text", "since_seconds", "host"];
 
-/// The name of the only template of its environment.
-const NAME: &str = "alert";
+/// A compiled template. Clones share it. Debug does not show it: it may hold the key of an incident
+/// service.
+#[derive(Clone, Debug)]
+pub struct Template(Arc<route::Template>);
 
-/// The steps that it may take for one message: a few milliseconds.
-const FUEL: u64 = 100_000;
-
-/// A compiled template. Clones share it.
-#[derive(Clone)]
-pub struct Template(Arc<Environment<'static>>);
-
-/// Why a template cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {message}")]
-pub struct TemplateError {
-    /// The line within the template, counted from 1.
-    pub line: usize,
-    /// What is wrong, in the template language's own words where it cannot be read.
-    pub message: String,
+/// What it reads.
+#[derive(Serialize)]
+struct Values<'a> {
+    kind: &'static str,
+    pipeline: &'a str,
+    destination: Option<&'a str>,
+    count: u64,
+    over: bool,
+    text: &'a str,
+    since_seconds: u64,
+    host: &'a str,
 }
 
 impl Template {
     /// Compiles a template, and makes a message of each kind with it.
     ///
     /// # Errors
-    /// It cannot be read, uses a name that does not exist, or does not make JSON.
-    pub fn compile(source: &str) -> Result<Self, TemplateError> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_auto_escape_callback(|_| AutoEscape::None);
-        environment.set_fuel(Some(FUEL));
-        environment.set_formatter(write_value);
-        // It would show what is none of a message's business.
-        environment.remove_global("debug");
-        environment.add_template_owned(NAME, source.to_owned()).map_err(|it| fault(&it))?;
-        let template = Self(Arc::new(environment));
-        template.check_names(source)?;
+    /// It cannot be read, uses a name that does not exist, or does not make JSON; never empty.
+    pub fn compile(source: &str) -> Result<Self, Vec<ExpressionError>> {
+        let template = Self(Arc::new(route::Template::compile(source, &VARIABLES)?));
         for message in samples() {
-            let body = template.render(&message, "host")?;
+            let body = template.render(&message, "host").map_err(|error| vec![error])?;
             if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&body) {
                 let message = format!(
                     "an alert of the kind {} would not be JSON: {error} of what it makes",
                     message.kind
                 );
-                return Err(TemplateError { line: 1, message });
+                return Err(vec![ExpressionError { line: 1, column: 1, message }]);
             }
         }
         Ok(template)
-    }
-
-    /// The language itself finds a name only when it comes to it.
-    fn check_names(&self, source: &str) -> Result<(), TemplateError> {
-        let used = self.0.get_template(NAME).map_err(|it| fault(&it))?.undeclared_variables(false);
-        let is_known = |name: &str| {
-            VARIABLES.contains(&name) || self.0.globals().any(|(global, _)| global == name)
-        };
-        let Some(unknown) = used.iter().filter(|name| !is_known(name)).min() else {
-            return Ok(());
-        };
-        let line = source.lines().position(|line| line.contains(unknown.as_str()));
-        let message = format!("unknown variable {unknown:?}; there are {}", VARIABLES.join(", "));
-        Err(TemplateError { line: line.map_or(1, |index| index + 1), message })
     }
 
     /// The body of a message.
     ///
     /// # Errors
     /// What no sample had: it takes too many steps, or asks for what is not there.
-    pub(super) fn render(&self, message: &Message, host: &str) -> Result<String, TemplateError> {
-        let values = context! {
-            kind => message.kind.name(),
-            pipeline => &*message.pipeline,
-            destination => message.destination.as_deref(),
-            count => message.count,
-            over => message.over,
-            text => message.text,
-            since_seconds => message.since.as_secs(),
-            host => host,
-        };
-        let template = self.0.get_template(NAME).map_err(|it| fault(&it))?;
-        template.render(values).map_err(|it| fault(&it))
-    }
-}
-
-/// Not what it says: it may hold the key of an incident service.
-impl fmt::Debug for Template {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Template(..)")
+    pub(super) fn render(&self, message: &Message, host: &str) -> Result<String, ExpressionError> {
+        self.0.render(&Values {
+            kind: message.kind.name(),
+            pipeline: &message.pipeline,
+            destination: message.destination.as_deref(),
+            count: message.count,
+            over: message.over,
+            text: &message.text,
+            since_seconds: message.since.as_secs(),
+            host,
+        })
     }
 }
 
@@ -126,27 +92,6 @@ fn samples() -> impl Iterator<Item = Message> {
     })
 }
 
-fn write_value(out: &mut Output<'_>, _: &State<'_, '_>, value: &Value) -> Result<(), Error> {
-    if value.is_undefined() {
-        return Ok(());
-    }
-    match value.as_str() {
-        Some(text) => out.write_str(text)?,
-        None => out.write_str(&serde_json::to_string(value).map_err(|error| {
-            Error::new(minijinja::ErrorKind::BadSerialization, error.to_string())
-        })?)?,
-    }
-    Ok(())
-}
-
-fn fault(error: &Error) -> TemplateError {
-    let message = match error.detail() {
-        Some(detail) => format!("{}: {detail}", error.kind()),
-        None => error.kind().to_string(),
-    };
-    TemplateError { line: error.line().unwrap_or(1), message }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,8 +108,10 @@ mod tests {
         }
     }
 
-    fn refused(source: &str) -> TemplateError {
-        Template::compile(source).map(|_| source).unwrap_err()
+    fn refused(source: &str) -> ExpressionError {
+        let mut errors = Template::compile(source).map(|_| source).unwrap_err();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        errors.remove(0)
     }
 
     #[test]
@@ -184,21 +131,34 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_found_at_the_start_with_its_line() {
-        for (source, line, part) in [
-            ("{\n\"a\": {{ count }", 2, "syntax error"),
-            ("{\n\"a\": {{ counts }}}", 2, "unknown variable \"counts\"; there are kind, pipeline"),
-            ("{}\n{% if false %}\n{{ nothing }}{% endif %}", 3, "unknown variable \"nothing\""),
-            ("{}\n{{ text | shout }}", 2, "shout"),
-            ("{}\n\n{{ text.size }}", 3, "undefined value"),
-            ("{}\n{{ debug() }}", 2, "debug"),
-            ("{{ text }}", 1, "an alert of the kind stopped would not be JSON"),
-            ("{% if kind == 'lag' %}x{% else %}{}{% endif %}", 1, "kind lag would not be JSON"),
-            ("{% if over %}x{% else %}{}{% endif %}", 1, "would not be JSON"),
-            ("{% if destination %}x{% else %}{}{% endif %}", 1, "would not be JSON"),
+    fn what_is_wrong_is_found_at_the_start_with_its_place() {
+        for (source, place, part) in [
+            ("{\n\"a\": {{ count }", (2, 15), "syntax error"),
+            (
+                "{\n\"a\": {{ counts }}}",
+                (2, 9),
+                "unknown variable \"counts\"; there are kind, pipeline",
+            ),
+            (
+                "{}\n{% if false %}\n{{ nothing }}{% endif %}",
+                (3, 4),
+                "unknown variable \"nothing\"",
+            ),
+            ("{}\n{{ text | shout }}", (2, 11), "unknown filter \"shout\""),
+            ("{}\n\n{{ text.size }}", (3, 4), "undefined value"),
+            ("{}\n{{ text.upper() }}", (2, 9), "a value has no methods; write | upper"),
+            ("{}\n{{ debug() }}", (2, 4), "debug"),
+            ("{{ text }}", (1, 1), "an alert of the kind stopped would not be JSON"),
+            (
+                "{% if kind == 'lag' %}x{% else %}{}{% endif %}",
+                (1, 1),
+                "kind lag would not be JSON",
+            ),
+            ("{% if over %}x{% else %}{}{% endif %}", (1, 1), "would not be JSON"),
+            ("{% if destination %}x{% else %}{}{% endif %}", (1, 1), "would not be JSON"),
         ] {
             let error = refused(source);
-            assert_eq!(error.line, line, "{source}: {error}");
+            assert_eq!((error.line, error.column), place, "{source}: {error}");
             assert!(error.message.contains(part), "{source}: {error}");
         }
     }

@@ -221,7 +221,10 @@ impl Walk<'_> {
         match &node.kind {
             Kind::Bare(text) => Some(Text::plain(text)),
             Kind::Text(written) => match fill(written, self.environment, self.referenced) {
-                Ok(text) => Some(text),
+                Ok(text) => {
+                    let verbatim = node.verbatim.filter(|_| text.value == text.written);
+                    Some(Text { verbatim, ..text })
+                }
                 Err(why) => {
                     self.problem(node.line, key, &why);
                     None

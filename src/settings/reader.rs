@@ -45,21 +45,23 @@ pub struct Reader<'a> {
 impl Reader<'_> {
     /// The value given for `knob`; `None` where none is, or a bad one.
     pub fn find<T>(&mut self, knob: &Knob<T>) -> Option<Found<T>> {
-        self.each(&knob.row, |what| match what {
-            What::One(text) => Some(parse(knob, text)),
-            What::Several(_) => Some(Err("expected one value, got a list".to_owned())),
+        self.each(&knob.row, |what, place| match what {
+            What::One(text) => Some(parse(knob, text, place)),
+            What::Several(_) => Some(Err(one(place, "expected one value, got a list"))),
             What::Broken => None,
         })
     }
 
     /// The values given for `knob`, at least one.
     pub fn list<T>(&mut self, knob: &Knob<T>) -> Option<Found<Vec<T>>> {
-        self.each(&knob.row, |what| match what {
-            What::One(text) => Some(parse(knob, text).map(|value| vec![value])),
+        self.each(&knob.row, |what, place| match what {
+            What::One(text) => Some(parse(knob, text, place).map(|value| vec![value])),
             What::Several(texts) if texts.is_empty() => {
-                Some(Err("expected at least one, got an empty list".to_owned()))
+                Some(Err(one(place, "expected at least one, got an empty list")))
             }
-            What::Several(texts) => Some(texts.iter().map(|text| parse(knob, text)).collect()),
+            What::Several(texts) => {
+                Some(texts.iter().map(|text| parse(knob, text, place)).collect())
+            }
             What::Broken => None,
         })
     }
@@ -192,13 +194,17 @@ impl Reader<'_> {
     fn each<V>(
         &mut self,
         row: &Row,
-        read: impl Fn(&What) -> Option<Result<V, String>>,
+        read: impl Fn(&What, &Place) -> Option<Result<V, Wrong>>,
     ) -> Option<Found<V>> {
         let mut found = None;
         for given in self.layers.iter().filter_map(|layer| layer.get(row.key)) {
-            match read(&given.what) {
+            match read(&given.what, &given.place) {
                 Some(Ok(value)) => found = Some(Found { value, place: given.place.clone() }),
-                Some(Err(what)) => self.problems.push(&given.place, what),
+                Some(Err(wrong)) => {
+                    for (place, what) in wrong {
+                        self.problems.push(&place, what);
+                    }
+                }
                 None => {}
             }
         }
@@ -206,13 +212,23 @@ impl Reader<'_> {
     }
 }
 
-fn parse<T>(knob: &Knob<T>, text: &Text) -> Result<T, String> {
-    (knob.parse)(&text.value).map_err(|Refused { expected, because }| {
+/// What is wrong with what was given, and where.
+type Wrong = Vec<(Place, String)>;
+
+fn one(place: &Place, what: impl Into<String>) -> Wrong {
+    vec![(place.clone(), what.into())]
+}
+
+fn parse<T>(knob: &Knob<T>, text: &Text, place: &Place) -> Result<T, Wrong> {
+    (knob.parse)(&text.value).map_err(|Refused { expected, because, faults }| {
         if knob.row.secret {
-            return format!("expected {expected}; what was given is not shown");
+            return one(place, format!("expected {expected}; what was given is not shown"));
+        }
+        if !faults.is_empty() {
+            return faults.iter().map(|fault| text.locate(place, fault)).collect();
         }
         let because = because.map_or_else(String::new, |why| format!(": {why}"));
-        format!("expected {expected}, got {}{because}", text.shown())
+        one(place, format!("expected {expected}, got {}{because}", text.shown()))
     })
 }
 

@@ -2,8 +2,8 @@
 //! of them back to the place in the file.
 
 use keyway_actors::route::{
-    Field, MatchMode, RequestSettings, RouteSettings, RoutesSettings, TemplateError,
-    TemplateRoutes, Unmatched,
+    ExpressionError, Field, MatchMode, RequestSettings, RouteSettings, RoutesSettings,
+    TemplateError, TemplateRoutes, Unmatched,
 };
 
 use super::problem::{Place, Problems, Spot};
@@ -51,8 +51,6 @@ pub struct TypedText {
     pub text: Text,
     /// The line where the value begins.
     pub spot: Spot,
-    /// Line and column of its first character, where it stands in the file as it is.
-    pub verbatim: Option<(usize, usize)>,
 }
 
 /// Compiles the routes; `None`, with problems told, where they cannot be.
@@ -78,7 +76,7 @@ pub fn compile(
         Err(errors) => {
             for error in errors {
                 let (place, what) = typed.locate(&error);
-                problems.push(&place, typed.filled.hide(&what).replace('\n', " "));
+                problems.push(&place, what);
             }
             None
         }
@@ -99,7 +97,11 @@ impl TypedRoutes {
             _ => None,
         };
         match (text, route) {
-            (Some(text), _) => text.locate(error),
+            (Some(text), _) => {
+                let (line, column) = (error.line, error.column);
+                let error = ExpressionError { line, column, message: error.message.clone() };
+                text.text.locate(&Place::File(text.spot.clone()), &error)
+            }
             (None, Some(route)) => (Place::File(route.spot.clone()), error.message.clone()),
             (None, None) => {
                 let key = table::ALLOWED_HOSTS.row.key.to_owned();
@@ -131,24 +133,5 @@ impl TypedRequest {
 
     fn header(&self, name: &str) -> Option<&TypedText> {
         self.headers.iter().rfind(|(known, _)| known == name).map(|(_, text)| text)
-    }
-}
-
-impl TypedText {
-    /// A text that stands in the file as it is has the language's line and column there; of another
-    /// one they can only be counted in the text itself.
-    fn locate(&self, error: &TemplateError) -> (Place, String) {
-        let as_it_is = self.verbatim.filter(|_| self.text.value == self.text.written);
-        if let Some((line, column)) = as_it_is {
-            let column = if error.line == 1 { column + error.column - 1 } else { error.column };
-            let (line, column) = (line + error.line - 1, Some(column));
-            let place = Place::File(Spot { line, column, ..self.spot.clone() });
-            return (place, error.message.clone());
-        }
-        let what = format!(
-            "line {}, column {} of the text, counted with what its escapes and ${{...}} stand for: {}",
-            error.line, error.column, error.message
-        );
-        (Place::File(self.spot.clone()), what)
     }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::problem::{Place, shown};
+use keyway_actors::route::ExpressionError;
+
+use super::problem::{Place, Spot, shown};
+use super::types::Filled;
 
 /// One text as it was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,18 +14,45 @@ pub struct Text {
     pub value: String,
     /// As written, for messages: a `${NAME}` stays one, so that no secret shows.
     pub written: String,
+    /// What stood for each `${NAME}`.
+    pub filled: Filled,
+    /// Line and column of its first character, where it stands in the file as it is.
+    pub verbatim: Option<(usize, usize)>,
 }
 
 impl Text {
     /// A text in which nothing was filled in.
     pub fn plain(value: impl Into<String>) -> Self {
         let value = value.into();
-        Self { written: value.clone(), value }
+        Self { written: value.clone(), value, filled: Filled::default(), verbatim: None }
     }
 
     /// As a message may show it.
     pub fn shown(&self) -> String {
         shown(&self.written)
+    }
+
+    /// Where an error in a template or condition is, and what is left to say, in one line without
+    /// what was filled in. `place` is that of the setting.
+    ///
+    /// A text that stands in the file as it is has the language's line and column there; of another
+    /// one they can only be counted in the text itself.
+    pub fn locate(&self, place: &Place, error: &ExpressionError) -> (Place, String) {
+        let said = self.filled.hide(&error.message).replace('\n', " ");
+        let (line, column) = (error.line, error.column);
+        match (place, self.verbatim) {
+            (Place::File(spot), Some((first, indent))) => {
+                let column = if line == 1 { indent + column - 1 } else { column };
+                let (line, column) = (first + line - 1, Some(column));
+                (Place::File(Spot { line, column, ..spot.clone() }), said)
+            }
+            (Place::File(_), None) => {
+                let counted = "counted with what its escapes and ${...} stand for";
+                let what = format!("line {line}, column {column} of the text, {counted}: {said}");
+                (place.clone(), what)
+            }
+            _ => (place.clone(), format!("line {line}, column {column}: {said}")),
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use keyway_actors::route::ExpressionError;
+
 /// The longest duration that any setting takes, but for the age of a record.
 pub const LONGEST: Duration = Duration::from_hours(24);
 
@@ -25,12 +27,14 @@ pub struct Refused {
     pub expected: String,
     /// What is wrong, where the expectation does not say it.
     pub because: Option<String>,
+    /// What is wrong within a template or condition, and where; then nothing else needs to be said.
+    pub faults: Vec<ExpressionError>,
 }
 
 impl Refused {
     /// Refused, with only the expectation to say.
     pub fn expected(what: impl Into<String>) -> Self {
-        Self { expected: what.into(), because: None }
+        Self { expected: what.into(), because: None, faults: Vec::new() }
     }
 
     /// Adds the reason.

@@ -159,7 +159,7 @@ fn the_delivery_policy() {
     refused_variable(
         "KEYWAY_HTTP_SUCCESS_WHEN",
         "body.status ==",
-        "expected a condition over status, headers, text and body, got \"body.status ==\": line 1, column {}: syntax error: {}",
+        "line 1, column 13: syntax error: unexpected end of input, expected expression",
     );
     refused_variable(
         "KEYWAY_UNMATCHED",
@@ -228,6 +228,10 @@ fn routes_that_are_wrong_are_told_with_line_and_column() {
     refused_routes(
         &format!("{head}when = 'value.type ='\n"),
         "{}keyway.toml:4:20: pipeline \"orders\": route 1, when: syntax error: {}",
+    );
+    refused_routes(
+        &format!("{head}when = \"value.type == 'x' && value.b == 2\"\n"),
+        "{}keyway.toml:4:27: pipeline \"orders\": route 1, when: syntax error: unexpected character",
     );
     refused_routes(
         &format!("{head}[[pipeline.route.request]]\nurl = 'http://h/{{{{ value.id | upprr }}}}'\n"),

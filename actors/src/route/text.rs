@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use minijinja::value::ValueKind;
 use minijinja::{Environment, Expression, Value};
@@ -121,27 +122,40 @@ fn push_constant(pieces: &mut Vec<Piece>, text: &str, trim_start: bool, trim_end
     }
 }
 
-/// Whether a template can be read, and all it names exists; gives its tags.
+/// Whether a template of a route can be read, and all it names exists; gives its tags.
 pub(super) fn check(
     environment: &'static Environment<'static>,
     source: &str,
     used: &mut BTreeSet<String>,
 ) -> Result<Vec<Tag>, Vec<ExpressionError>> {
+    let found = check_over(environment, source, VARIABLES)?;
+    // By their words: the language does not count what the arguments of a `filter` block read.
+    let words = code(&found).flat_map(|code| tokens(source, code));
+    used.extend(
+        words.filter(|(_, word)| VARIABLES.contains(word)).map(|(_, word)| word.to_owned()),
+    );
+    Ok(found)
+}
+
+/// The same of any template, over variables of these names.
+pub(super) fn check_over(
+    environment: &'static Environment<'static>,
+    source: &str,
+    variables: &[&str],
+) -> Result<Vec<Tag>, Vec<ExpressionError>> {
     let environment: &Environment<'_> = environment;
     let template = environment
         .template_from_named_str("template", source)
         .map_err(|error| vec![fault(&error, source)])?;
-    let variables = template.undeclared_variables(false);
+    let used = template.undeclared_variables(false);
     let found = tags(source);
-    let code: Vec<_> =
-        found.iter().filter(|tag| tag.kind != Kind::Comment).map(|tag| tag.code.clone()).collect();
-    // By their words: the language does not count what the arguments of a `filter` block read.
-    let words = code.iter().flat_map(|code| tokens(source, code.clone()));
-    used.extend(
-        words.filter(|(_, word)| VARIABLES.contains(word)).map(|(_, word)| word.to_owned()),
-    );
-    let faults = mistakes(environment, source, &code, VARIABLES, variables);
+    let code: Vec<_> = code(&found).collect();
+    let faults = mistakes(environment, source, &code, variables, used);
     if faults.is_empty() { Ok(found) } else { Err(faults) }
+}
+
+fn code(tags: &[Tag]) -> impl Iterator<Item = Range<usize>> {
+    tags.iter().filter(|tag| tag.kind != Kind::Comment).map(|tag| tag.code.clone())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::document::{Entry, Kind, Node};
+use super::super::problem::Place;
 use super::super::text_file::read_secret;
 use super::super::value;
 use super::Walk;
@@ -132,10 +133,12 @@ impl Walk<'_> {
                     *place = Some(template);
                 }
             }
-            Err(error) => {
-                // A template of several lines begins on the line after its quotes.
-                let what = format!("line {} of the text: {}", error.line, error.message);
-                self.problem(entry.line, key, &what);
+            Err(errors) => {
+                let place = Place::File(self.spot(entry.node.line, key));
+                for error in errors {
+                    let (place, what) = text.locate(&place, &error);
+                    self.problems.push(&place, what);
+                }
             }
         }
     }

@@ -66,11 +66,6 @@ fn what_is_wrong_with_an_alert_is_told_with_its_place() {
         ("[[alert]]\nurl = 'http://h/'\non = 'lag'\n", 3, "alert 1, on: expected a list"),
         ("[[alert]]\nurl = 'http://h/'\nevery = '0s'\n", 3, "alert 1, every: expected"),
         (
-            "[[alert]]\nurl = 'http://h/'\ntemplate = '{{ no'\n",
-            3,
-            "alert 1, template: line 1 of the text: ",
-        ),
-        (
             "[[alert]]\nurl = 'http://h/'\nurl_file = 'f'\n",
             3,
             "alert 1, url_file: url is given too",
@@ -86,5 +81,27 @@ fn what_is_wrong_with_an_alert_is_told_with_its_place() {
         let start = format!("keyway.toml:{}: {what}", LINES + line);
         assert!(problem.starts_with(&start), "{problem}, not {start}");
         assert!(!problem.contains("hush"), "{problem}");
+    }
+}
+
+#[test]
+fn a_mistake_in_a_template_has_its_line_and_column_in_the_file() {
+    let head = "[[alert]]\nurl = 'http://h/'\ntemplate = ";
+    for (text, place, what) in [
+        ("'{{ no'", "9:16", "syntax error: "),
+        ("'''\n{\n \"a\": {{ txet }}}'''", "11:10", "unknown variable \"txet\"; there are kind"),
+        ("'{{ text.upper() }}'", "9:21", "a value has no methods; write | upper"),
+        ("'{{ text }}'", "9:13", "an alert of the kind stopped would not be JSON"),
+        (
+            "'{{ ${NAME} }}'",
+            "9",
+            "line 1, column 4 of the text, counted with what its escapes and ${...} stand for: \
+             unknown variable \"${NAME}\"",
+        ),
+    ] {
+        let problems = typed(&format!("{head}{text}\n")).variable("NAME", "hush").problems();
+        let [problem] = &problems[..] else { panic!("{text}: {problems:?}") };
+        let start = format!("keyway.toml:{place}: alert 1, template: {what}");
+        assert!(problem.starts_with(&start), "{problem}, not {start}");
     }
 }

@@ -85,8 +85,8 @@ fn no_failure_is_both_tried_again_and_rejected() {
 #[test]
 fn a_condition_on_answers_is_compiled_at_the_start() {
     let bad = variables(&[("KEYWAY_HTTP_SUCCESS_WHEN", "body.ok and")]);
-    let expected = "KEYWAY_HTTP_SUCCESS_WHEN: expected a condition over status, headers, text and body, got \"body.ok and\": line 1, column ";
-    assert!(bad[0].starts_with(expected), "{bad:?}");
+    let end = "line 1, column 9: syntax error: unexpected end of input, expected expression";
+    assert_eq!(bad, [format!("KEYWAY_HTTP_SUCCESS_WHEN: {end}")]);
 }
 
 #[test]

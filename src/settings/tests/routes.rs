@@ -145,6 +145,26 @@ fn where_the_text_is_not_as_it_stands_there_its_own_column_is_told() {
 }
 
 #[test]
+fn a_mistake_in_success_when_has_its_place_too() {
+    let file =
+        |text: &str| problems(&format!("http.url = 'http://h/'\nhttp.success_when = {text}\n"));
+    let place = |column: usize, what: &str| {
+        vec![format!("{}:{column}: pipeline 1: http.success_when: {what}", at(2))]
+    };
+    let methods = "a value has no methods; write is startingwith(...) instead of .startswith(...)";
+    assert_eq!(file("'body.ok.startswith(\"x\")'"), place(30, methods));
+    assert_eq!(file("\"'x' && false\""), place(26, "syntax error: unexpected character"));
+    let braces = "syntax error: a condition is written without {{ and }}";
+    assert_eq!(file("\"{{ body.ok }}\""), place(22, braces));
+    let both = file("'a or b'");
+    assert_eq!(both.len(), 2);
+    assert!(both[1].starts_with(&format!("{}:27: ", at(2))), "{both:?}");
+    let filled = typed("http.url = 'http://h/'\nhttp.success_when = '${NAME}'\n");
+    let filled = filled.variable("NAME", "hush").problems();
+    assert!(filled[0].contains("of the text, ") && !filled[0].contains("hush"), "{filled:?}");
+}
+
+#[test]
 fn a_host_of_a_record_is_allowed_or_refused_at_the_start() {
     let route = "[[pipeline.route]]\nrequest = [{ url = 'https://{{ key }}/' }]\n";
     let refused = problems(route);

@@ -78,7 +78,7 @@ pub struct Routes {
     pub filled: Filled,
 }
 
-/// What `${NAME}` stood for in the routes, each of which may be a secret.
+/// What each `${NAME}` stood for, which may be a secret.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Filled(Vec<(String, String)>);
 
@@ -86,6 +86,11 @@ impl Filled {
     /// Adds what stands for a name.
     pub fn add(&mut self, name: &str, value: &str) {
         self.0.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Adds what another has.
+    pub fn append(&mut self, other: &Self) {
+        self.0.extend_from_slice(&other.0);
     }
 
     /// A text with each value as the `${NAME}` that it came from. What is shorter than four bytes is

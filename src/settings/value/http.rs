@@ -134,10 +134,9 @@ pub fn success_condition(text: &str) -> Result<String, Refused> {
     let expected = || Refused::expected("a condition over status, headers, text and body");
     // The URL is of no account: the sink alone knows what a condition may ask.
     let sink = HttpSettings::new("http://host.invalid/").map_err(|_| expected())?;
-    sink.success_when(text).map(|_| text.to_owned()).map_err(|errors| {
-        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        expected().because(errors.join("; ").replace('\n', " "))
-    })
+    sink.success_when(text)
+        .map(|_| text.to_owned())
+        .map_err(|faults| Refused { faults, ..expected() })
 }
 
 #[cfg(test)]
@@ -226,8 +225,8 @@ mod tests {
     fn a_condition_about_an_answer_knows_the_answer_only() {
         assert!(success_condition("status == 200 and body.ok").is_ok());
         let refused = success_condition("topic == 'a'").expect_err("no topic in an answer");
-        assert!(refused.because.is_some_and(|why| why.contains("unknown variable \"topic\"")));
+        assert!(refused.faults[0].message.contains("unknown variable \"topic\""));
         let refused = success_condition("body.ok and").expect_err("it is cut");
-        assert!(refused.because.is_some_and(|why| why.starts_with("line 1, column ")));
+        assert_eq!((refused.faults[0].line, refused.faults[0].column), (1, 9));
     }
 }
