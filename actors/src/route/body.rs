@@ -21,7 +21,7 @@ pub(super) enum Body {
     /// The record's value, byte for byte.
     Value,
     /// The same, where it is JSON: `{{ value | tojson }}` without the parsing and writing, which
-    /// would change how numbers and blanks are written.
+    /// would change how numbers and blanks are written. A tombstone is `null`.
     Json,
     Constant(Bytes),
     /// A template, by its name.
@@ -86,7 +86,7 @@ impl Bodies {
             Body::Value => Ok(None),
             Body::Json => match lazy.record().value() {
                 Some(value) => check_json(&value).map(|()| None).map_err(|error| message(&error)),
-                None => Ok(None),
+                None => Ok(Some(Bytes::from_static(b"null"))),
             },
             Body::Constant(text) => Ok(Some(text.clone())),
             Body::Template(name) => self.template(name, lazy, room).map(Some),

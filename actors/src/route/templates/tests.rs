@@ -147,8 +147,6 @@ fn a_body_that_is_the_value_is_its_very_bytes() {
     for body in ["{{ value | tojson }}", " {{value|tojson}}\n", "{{ raw }}"] {
         let routes = one(RequestSettings { body: Some(body.to_owned()), ..request("http://h/") });
         assert_eq!(plan(&routes, &record(bytes)).unwrap().requests()[0].body_given(), None);
-        let tombstone = Record::builder("t", 0, 0).build();
-        assert!(plan(&routes, &tombstone).is_ok(), "{body}");
     }
     let json = one(RequestSettings {
         body: Some("{{ value | tojson }}".to_owned()),
@@ -158,6 +156,23 @@ fn a_body_that_is_the_value_is_its_very_bytes() {
     assert!(
         error.starts_with("route 1, request 1, body: invalid operation: the record's value is")
     );
+}
+
+#[test]
+fn a_tombstone_is_an_empty_value_and_null_in_json() {
+    let tombstone = Record::builder("t", 0, 0).build();
+    for (body, sent) in [
+        (None, None),
+        (Some("{{ raw }}"), None),
+        (Some("{{ value | tojson }}"), Some("null")),
+        (Some("[{{ value | tojson }}, {{ raw }}]"), Some("[null, null]")),
+    ] {
+        let body = body.map(str::to_owned);
+        let routes = one(RequestSettings { body: body.clone(), ..request("http://h/") });
+        let plan = plan(&routes, &tombstone).unwrap();
+        let given = plan.requests()[0].body_given();
+        assert_eq!(given.map(|it| &**it), sent.map(str::as_bytes), "{body:?}");
+    }
 }
 
 #[test]
