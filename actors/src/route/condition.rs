@@ -137,6 +137,36 @@ mod tests {
         assert_eq!(holds("value.amount is defined and value.amount < 9"), Ok(false));
     }
 
+    /// As docs/delivery.md says it, with what to write instead.
+    #[test]
+    fn what_is_missing_and_what_is_of_another_type_has_its_place_in_the_order() {
+        let holds = |source: &str, value: &str| {
+            let value: Value = serde_json::from_str(value).unwrap();
+            Condition::compile(source, &["value"]).unwrap().holds(&context! { value => value })
+        };
+        for (value, below, above) in [
+            ("{}", true, false),
+            (r#"{"total": null}"#, true, false),
+            (r#"{"total": "50"}"#, false, true),
+            (r#"{"total": []}"#, false, true),
+            (r#"{"total": {}}"#, false, true),
+            (r#"{"total": true}"#, true, false),
+            (r#"{"total": 50}"#, true, false),
+        ] {
+            assert_eq!(holds("value.total < 100", value), Ok(below), "{value}");
+            assert_eq!(holds("value.total > 100", value), Ok(above), "{value}");
+            let number = value.contains(": 50");
+            assert_eq!(holds("value.total is number and value.total < 100", value), Ok(number));
+        }
+        for first in ["value.none < value.total", "value.none < 0 - 100", "not value.none > 0"] {
+            assert_eq!(holds(first, r#"{"total": null}"#), Ok(true), "{first}");
+        }
+        assert_eq!(holds("value.total < 0 - 100", r#"{"total": null}"#), Ok(true));
+        let defined = "value.total is defined and value.total < 100";
+        assert_eq!(holds(defined, "{}"), Ok(false));
+        assert_eq!(holds(defined, r#"{"total": null}"#), Ok(true));
+    }
+
     #[test]
     fn what_cannot_be_asked_is_an_error() {
         let error = holds("value.type + 1 == 2").unwrap_err();

@@ -205,6 +205,18 @@ fn bodies_are_whole_templates_and_constants_are_shared() {
 }
 
 #[test]
+fn a_retry_renders_its_request_anew() {
+    let body = "{{ attempt }} {{ timestamp }}".to_owned();
+    let routes = one(RequestSettings { body: Some(body), ..request("http://h/") });
+    let record = Record::builder("t", 0, 0).timestamp(1_700_000_000_000).build();
+    let body = |attempt| {
+        let plan = routes.plan(&record, &PlanContext::new(attempt, "group")).unwrap();
+        plan.requests()[0].body_given().unwrap().clone()
+    };
+    assert_eq!((&*body(1), &*body(2)), (&b"1 1700000000000"[..], &b"2 1700000000000"[..]));
+}
+
+#[test]
 fn a_plan_has_a_bounded_size() {
     let body = "{{ 'x' * 900000 }}{{ 'x' * value }}";
     let big = RequestSettings { body: Some(body.to_owned()), ..request("http://h/") };

@@ -12,6 +12,7 @@ use crate::core::outcome::Settled;
 use crate::core::retry::RetryPolicy;
 use crate::route::{Plan, PlanContext, Refusal, Request as Planned, Route, Unmatched};
 use crate::sink::Sink;
+use crate::sink::http::{Auth, Secret};
 
 /// A route of a function from the record.
 struct By<F>(F);
@@ -110,8 +111,27 @@ async fn a_retry_goes_on_at_the_request_that_failed() {
     while way.goes_on(&sink).await {}
     assert_eq!(way.settled, [Settled::Delivered]);
     assert_eq!(one.requests().len(), 1);
-    let bodies: Vec<_> = two.requests().into_iter().map(|it| it.body).collect();
+    let requests = two.requests();
+    let same_key = |it: &&Request| it.header("idempotency-key") == Some("keyway:orders:3:42:1");
+    assert_eq!(requests.iter().filter(same_key).count(), 3);
+    let bodies: Vec<_> = requests.into_iter().map(|it| it.body).collect();
     assert_eq!(bodies, [&b"attempt 1"[..], b"attempt 2", b"attempt 3"]);
+}
+
+#[actix_rt::test]
+async fn every_destination_gets_the_credentials() {
+    let servers = [Server::start(|_| Answer::ok()), Server::start(|_| Answer::ok())];
+    let urls = [servers[0].url("/"), servers[1].url("/")];
+    let route = By(move |_: &Record, _: &PlanContext<'_>| {
+        Ok(plan(urls.iter().map(|url| Planned::new(url).unwrap()).collect()))
+    });
+    let auth = Auth::bearer(Secret::given("token")).unwrap();
+    let sink = HttpSettings::routed(route).auth(auth).build(&context(8)).unwrap();
+    let mut way = Way::of(record());
+    while way.goes_on(&sink).await {}
+    for server in &servers {
+        assert_eq!(server.request().header("authorization"), Some("Bearer token"));
+    }
 }
 
 #[actix_rt::test]
