@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::environment::Environment;
 use super::typed::Text;
+use super::types::Filled;
 
 /// Fills in every `${NAME}`; `$${` stands for a plain `${`, any other `$` for itself. The names
 /// used are added to `referenced`.
@@ -16,7 +17,7 @@ pub fn fill(
     referenced: &mut BTreeSet<String>,
 ) -> Result<Text, String> {
     let mut value = String::with_capacity(written.len());
-    let mut rest = written;
+    let (mut rest, mut filled) = (written, Filled::default());
     while let Some(at) = rest.find("${") {
         let (before, from) = rest.split_at(at);
         if let Some(before) = before.strip_suffix('$') {
@@ -31,24 +32,13 @@ pub fn fill(
             return Err("${...} holds no name of a variable; write $${ for a plain ${".to_owned());
         }
         referenced.insert(name.to_owned());
-        value.push_str(environment.text(name)?);
+        let text = environment.text(name)?;
+        filled.add(name, text);
+        value.push_str(text);
         rest = after;
     }
     value.push_str(rest);
-    Ok(Text { value, written: written.to_owned() })
-}
-
-/// The names that [`fill`] fills in.
-pub fn names(written: &str) -> Vec<&str> {
-    let mut names = Vec::new();
-    let mut rest = written;
-    while let Some((before, after)) = rest.split_once("${") {
-        if !before.ends_with('$') {
-            names.extend(after.split_once('}').map(|(name, _)| name));
-        }
-        rest = after;
-    }
-    names
+    Ok(Text { value, written: written.to_owned(), filled })
 }
 
 fn is_name(text: &str) -> bool {
@@ -88,11 +78,5 @@ mod tests {
         let text = fill("x${PW}", &environment, &mut referenced).expect("it is set");
         assert_eq!(text.shown(), r#""x${PW}""#);
         assert!(referenced.contains("PW"));
-    }
-
-    #[test]
-    fn the_names_that_are_filled_in_can_be_told() {
-        assert_eq!(names("a ${HOST}:${PW} $${NOPE} $ ${PW}"), ["HOST", "PW", "PW"]);
-        assert!(names("none").is_empty());
     }
 }

@@ -45,8 +45,13 @@ pub struct Reader<'a> {
 impl Reader<'_> {
     /// The value given for `knob`; `None` where none is, or a bad one.
     pub fn find<T>(&mut self, knob: &Knob<T>) -> Option<Found<T>> {
+        self.find_written(knob).map(|found| found.map(|(value, _)| value))
+    }
+
+    /// The same, with the text as it was typed.
+    pub fn find_written<T>(&mut self, knob: &Knob<T>) -> Option<Found<(T, Text)>> {
         self.each(&knob.row, |what| match what {
-            What::One(text) => Some(parse(knob, text)),
+            What::One(text) => Some(parse(knob, text).map(|value| (value, text.clone()))),
             What::Several(_) => Some(Err("expected one value, got a list".to_owned())),
             What::Broken => None,
         })
@@ -211,7 +216,9 @@ fn parse<T>(knob: &Knob<T>, text: &Text) -> Result<T, String> {
         if knob.row.secret {
             return format!("expected {expected}; what was given is not shown");
         }
-        let because = because.map_or_else(String::new, |why| format!(": {why}"));
+        let because = because.map_or_else(String::new, |why| {
+            format!(": {}", text.filled.reason(&why, &text.written))
+        });
         format!("expected {expected}, got {}{because}", text.shown())
     })
 }

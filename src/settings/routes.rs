@@ -78,7 +78,7 @@ pub fn compile(
         Err(errors) => {
             for error in errors {
                 let (place, what) = typed.locate(&error);
-                problems.push(&place, typed.filled.hide(&what).replace('\n', " "));
+                problems.push(&place, what.replace('\n', " "));
             }
             None
         }
@@ -149,6 +149,7 @@ impl TypedText {
             "line {}, column {} of the text, counted with what its escapes and ${{...}} stand for: {}",
             error.line, error.column, error.message
         );
+        let what = self.text.filled.reason(&what, &self.text.written);
         (Place::File(self.spot.clone()), what)
     }
 }

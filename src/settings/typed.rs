@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::problem::{Place, shown};
+use super::types::Filled;
 
 /// One text as it was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,13 +12,15 @@ pub struct Text {
     pub value: String,
     /// As written, for messages: a `${NAME}` stays one, so that no secret shows.
     pub written: String,
+    /// What was filled in.
+    pub filled: Filled,
 }
 
 impl Text {
     /// A text in which nothing was filled in.
     pub fn plain(value: impl Into<String>) -> Self {
         let value = value.into();
-        Self { written: value.clone(), value }
+        Self { written: value.clone(), value, filled: Filled::default() }
     }
 
     /// As a message may show it.

@@ -176,9 +176,13 @@ pub fn plans(settings: &Settings, example: &Example, out: &mut dyn Write) -> io:
 /// Prints the plan that a pipeline makes of a record. Whether it does not refuse it.
 pub fn plan(pipeline: &PipelineSettings, record: &Record, out: &mut dyn Write) -> io::Result<bool> {
     let (text, accepted) = match &pipeline.http.way {
-        Way::One(url) => {
-            (format!("1. POST {}\n   body: the record's value\n", shown_url(url)), true)
-        }
+        Way::One(url) => (
+            format!(
+                "1. POST {}\n   body: the record's value\n",
+                shown_url(url, &pipeline.http.filled)
+            ),
+            true,
+        ),
         Way::Routes(routes) => match wiring::routes(routes) {
             Ok(route) => routed(routes, &route, record, &pipeline.group_id),
             Err(error) => (format!("{error}\n"), false),

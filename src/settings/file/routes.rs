@@ -1,7 +1,6 @@
 //! `[[pipeline.route]]`: a condition, and `[[pipeline.route.request]]`.
 
 use super::super::document::{Entry, Kind, Node};
-use super::super::fill;
 use super::super::problem::{nearest, suggestion};
 use super::super::routes::{TypedRequest, TypedRoute, TypedRoutes, TypedText};
 use super::Walk;
@@ -87,9 +86,7 @@ impl Walk<'_> {
     /// A template or condition; `None`, with a problem told, where it is no text.
     fn template(&mut self, node: &Node, key: &str, typed: &mut TypedRoutes) -> Option<TypedText> {
         let text = self.text(node, key)?;
-        for name in fill::names(&text.written) {
-            typed.filled.add(name, self.environment.text(name).unwrap_or_default());
-        }
+        typed.filled.join(&text.filled);
         Some(TypedText { text, spot: self.spot(node.line, key), verbatim: node.verbatim })
     }
 

@@ -153,7 +153,7 @@ fn from_file<'a>(
     };
     let path = folder.unwrap_or(Path::new("")).join(&text.value);
     match read_secret(&path) {
-        Ok(value) => Some((secret, Text { value, written: text.written })),
+        Ok(value) => Some((secret, Text { value, ..text })),
         Err(why) => {
             problems.push(place, format!("cannot read {}: {why}", path.display()));
             None

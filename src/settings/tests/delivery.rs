@@ -89,6 +89,25 @@ fn a_condition_on_answers_is_compiled_at_the_start() {
     assert!(bad[0].starts_with(expected), "{bad:?}");
 }
 
+/// It was shown by `check`, and by the refusal of a condition that cannot be read.
+#[test]
+fn what_is_filled_into_a_condition_is_shown_by_its_name() {
+    let file = |condition: &str| {
+        let file = format!("{FILE}success_when = '{condition}'\n");
+        Typed::file(file.leak()).variable("TOKEN", "hunter-two")
+    };
+    let condition = file("text != \"${TOKEN}\"").pipeline().http.success_when.expect("it is set");
+    assert_eq!(condition.text, "text != \"hunter-two\"");
+    assert_eq!(condition.written, "text != \"${TOKEN}\"");
+    assert!(!format!("{condition:?}").contains("hunter"));
+    // Without its quotes the language reads two names, and says that it knows neither.
+    for bad in ["text != ${TOKEN}", "text ! \"${TOKEN}\"", "text != \"${TOKEN}\" | ${TOKEN}"] {
+        let problems = file(bad).problems().join("\n");
+        assert!(problems.contains("line 1, column") && problems.contains("${TOKEN}"), "{problems}");
+        assert!(!problems.contains("hunter") && !problems.contains("two\""), "{problems}");
+    }
+}
+
 #[test]
 fn a_kind_of_authorization_takes_what_is_its_own() {
     let missing = |key: &str, variable: &str| {
