@@ -7,6 +7,8 @@ mod connect;
 mod plan;
 mod record;
 pub mod sample;
+mod shown;
+mod template;
 
 use std::io::{self, Write};
 use std::thread;

@@ -114,7 +114,7 @@ fn check_record_prints_the_plan_and_sends_nothing() {
     assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
     assert_eq!(
         output.stdout,
-        "pipeline shop\n  1. PUT http://h/orders/a%20b?via=keyway\n     x-region: eu\n     \
+        "pipeline shop\n  1. PUT http://h/orders/a%20b?via=...\n     x-region: eu\n     \
          body: the record's value\n  2. POST http://h/audit/t/2/7\n     body: k"
     );
     let output = plan(r#"{"value": {"type": "heartbeat"}}"#);

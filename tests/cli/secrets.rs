@@ -215,6 +215,16 @@ fn what_is_filled_into_routes_is_shown_by_its_name() {
         assert_silent("check", &output.stdout);
     }
     assert!(check(file, &["--record", "record.json"]).stdout.contains("token=${TOKEN}"));
+    // Changed by a filter, and text of a query that is no variable.
+    let changed = file
+        .replace("token=${TOKEN}", "{{ \"${TOKEN}\" | upper }}")
+        .replace("X-Other = '${TOKEN}'", "X-Other = '{{ \"${TOKEN}\" | upper }}'");
+    let literal = file.replace("token=${TOKEN}", &format!("token={SECRET}"));
+    for file in [changed, literal] {
+        let output = check(&file, &["--record", "record.json"]);
+        assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
+        assert_silent("check", &output.stdout.to_lowercase());
+    }
     let output = check(&file.replace("!= ", "!= kye "), &[]);
     assert_eq!(output.code, 78, "{output:?}");
     assert_silent("a refusal", &output.stderr);

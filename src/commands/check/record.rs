@@ -9,10 +9,11 @@ use std::path::Path;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use keyway_actors::Record;
-use keyway_actors::route::{PlanContext, Refusal, Route, TemplateRoutes, Unmatched};
+use keyway_actors::route::{Plan, PlanContext, Refusal, TemplateRoutes, Unmatched};
 use serde_json::{Map, Value};
 
 use super::plan::shown_url;
+use super::shown::Shown;
 use crate::settings::{PipelineSettings, Routes, Settings, Way};
 use crate::wiring;
 
@@ -195,9 +196,12 @@ pub fn plan(pipeline: &PipelineSettings, record: &Record, out: &mut dyn Write) -
 }
 
 fn routed(routes: &Routes, route: &TemplateRoutes, record: &Record, group: &str) -> (String, bool) {
-    let (text, accepted) = match route.plan(record, &PlanContext::new(1, group)) {
-        Ok(plan) => (plan.text().to_string(), true),
-        Err(Refusal::Rejected(failure)) => (format!("rejected: {failure}\n"), false),
+    let (text, accepted) = match route.plan_with_places(record, &PlanContext::new(1, group)) {
+        Ok((plan, places)) => (requests(routes, &plan, &places), true),
+        Err(Refusal::Rejected(failure)) => {
+            let why = routes.filled.reason(&failure.to_string(), &words(routes));
+            (format!("rejected: {why}\n"), false)
+        }
         Err(Refusal::Unmatched(unmatched)) => {
             let what = match unmatched {
                 Unmatched::Filter => "filtered",
@@ -208,7 +212,36 @@ fn routed(routes: &Routes, route: &TemplateRoutes, record: &Record, group: &str)
             (text, unmatched == Unmatched::Filter)
         }
     };
-    (routes.filled.hide(&text), accepted)
+    (text, accepted)
+}
+
+fn requests(routes: &Routes, plan: &Plan, places: &[(usize, usize)]) -> String {
+    if plan.requests().is_empty() {
+        return "no request: the record is filtered\n".to_owned();
+    }
+    let filled = &routes.filled;
+    let mut text = String::new();
+    for (number, (request, (route, index))) in (1..).zip(plan.requests().iter().zip(places)) {
+        let written = &routes.written.routes[*route].requests[*index];
+        let shown = Shown { request, written, filled, value: "the record's value" };
+        text.push_str(&shown.lines(number));
+    }
+    text
+}
+
+/// Words that a refusal may use: those of the routes as they are written, and its own.
+fn words(routes: &Routes) -> String {
+    let mut words = "route request header method url body when".to_owned();
+    for route in &routes.written.routes {
+        words.extend(route.when.iter().map(String::as_str));
+        for request in &route.requests {
+            words.push_str(&request.url);
+            let others = [&request.method, &request.body].into_iter().flatten();
+            words
+                .extend(others.chain(request.headers.iter().map(|(_, it)| it)).map(String::as_str));
+        }
+    }
+    words
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
+
 /// What is shorter is no secret, and would be found everywhere; in bytes.
 const LEAST: usize = 4;
 
@@ -40,6 +42,29 @@ impl Filled {
     pub fn hide(&self, text: &str) -> String {
         self.secrets().iter().fold(text.to_owned(), |text, (name, value)| {
             text.replace(value, &format!("${{{name}}}"))
+        })
+    }
+
+    /// Whether a value holds code of a template, of which something else may have come.
+    pub fn holds_code(&self) -> bool {
+        self.0.iter().any(|(_, value)| ["{{", "{%", "{#"].iter().any(|open| value.contains(open)))
+    }
+
+    /// Whether a value stands in a text that [`hide`](Self::hide) was asked to hide it in: in other
+    /// letters, or as a URL has it.
+    pub fn is_in(&self, hidden: &str) -> bool {
+        // What it put there may itself hold the letters of a value.
+        let names = |text: String| {
+            let name = |text: String, (name, _): &(String, String)| {
+                text.replace(&format!("${{{name}}}"), " ")
+            };
+            self.0.iter().fold(text, name).to_lowercase()
+        };
+        let decoded = percent_decode_str(hidden).decode_utf8_lossy().into_owned();
+        let (text, decoded) = (names(hidden.to_owned()), names(decoded));
+        self.secrets().iter().any(|(_, value)| {
+            let value = value.to_lowercase();
+            text.contains(&value) || decoded.contains(&value)
         })
     }
 
@@ -89,6 +114,15 @@ mod tests {
         let shown = filled.hide("https://eu.example/?a=hush-hush&b=hush");
         assert_eq!(shown, "https://eu.example/?a=${WHOLE}&b=${PART}");
         assert!(!format!("{filled:?}").contains("hush"));
+    }
+
+    #[test]
+    fn a_value_that_was_changed_is_found() {
+        let filled = filled(&[("TOKEN", "token/EN v")]);
+        for text in ["http://h/token%2FEN%20v", "TOKEN/en V"] {
+            assert!(filled.is_in(&filled.hide(text)), "{text}");
+        }
+        assert!(!filled.is_in(&filled.hide("http://h/token/EN v")));
     }
 
     #[test]

@@ -107,11 +107,7 @@ fn route_lines(number: usize, route: &RouteSettings) -> impl Iterator<Item = Lin
 /// Method, URL without its query, names of headers: values and bodies may hold secrets.
 fn shown(request: &RequestSettings) -> String {
     let method = request.method.as_deref().unwrap_or("POST");
-    let url = match request.url.split_once('?') {
-        Some((head, _)) => format!("{head}?..."),
-        None => request.url.clone(),
-    };
-    let mut text = format!("{} {}", one_line(method), one_line(&url));
+    let mut text = format!("{} {}", one_line(method), written_url(&request.url));
     if !request.headers.is_empty() {
         let names: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
         text.push_str(", headers ");
@@ -121,6 +117,14 @@ fn shown(request: &RequestSettings) -> String {
         text.push_str(", a body of its own");
     }
     text
+}
+
+/// A URL of a route as it is written, without its query.
+pub fn written_url(url: &str) -> String {
+    match url.split_once('?') {
+        Some((head, _)) => format!("{}?...", one_line(head)),
+        None => one_line(url),
+    }
 }
 
 fn request(http: &HttpSettings) -> String {
