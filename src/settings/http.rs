@@ -11,6 +11,7 @@ use keyway_actors::core::breaker::BreakerPolicy;
 use keyway_actors::route::Unmatched;
 use keyway_actors::sink::http::{ConnectionPolicy, HttpSettings as Sink, TlsFiles};
 
+use super::overridden;
 use super::pipeline::Need;
 use super::reader::{Found, Reader};
 use super::routes::{self, TypedRoutes};
@@ -44,7 +45,7 @@ pub fn http(
     let signature = reader.secret_list(&table::SIGNATURE_SECRETS, &table::SIGNATURE_SECRETS_FILE);
     let auth = auth::auth(reader);
     let tls = tls(reader);
-    Some(HttpSettings {
+    let http = HttpSettings {
         way: way?,
         filled,
         timeout,
@@ -61,7 +62,11 @@ pub fn http(
         tls,
         // Of the environment, not of a pipeline: `load` has it.
         proxy: None,
-    })
+    };
+    if let Some(typed) = typed {
+        overridden::check(typed, &http, reader.problems);
+    }
+    Some(http)
 }
 
 fn found<T>(found: Option<Found<T>>) -> Option<T> {

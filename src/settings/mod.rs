@@ -13,6 +13,7 @@ mod fill;
 mod http;
 mod kafka;
 mod level;
+mod overridden;
 mod pipeline;
 mod problem;
 mod proxy;
