@@ -3,6 +3,7 @@
 //! The file is a JSON object. `value` is any JSON, or a text as a string; bytes come as
 //! `value_base64`. All but the value may be left out.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -10,7 +11,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use keyway_actors::Record;
 use keyway_actors::route::{Plan, PlanContext, Refusal, TemplateRoutes, Unmatched};
-use serde_json::{Map, Value};
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::plan::shown_url;
 use super::shown::Shown;
@@ -45,6 +48,9 @@ pub struct Example {
     headers: Headers,
 }
 
+/// What the file has: each value as it is written there.
+type Fields<'a> = BTreeMap<String, &'a RawValue>;
+
 /// Names, and values that may be null.
 type Headers = Vec<(String, Option<Vec<u8>>)>;
 
@@ -60,10 +66,14 @@ impl Example {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let Value::Object(fields) = value else {
-            return Err("expected a JSON object, {\"value\": ...}".to_owned());
-        };
+        // Values as they are written: a record is bytes, and what a parser makes of `1e2` others.
+        let fields =
+            serde_json::from_str::<Fields<'_>>(text).map_err(
+                |error| match serde_json::from_str::<IgnoredAny>(text) {
+                    Ok(_) => "expected a JSON object, {\"value\": ...}".to_owned(),
+                    Err(_) => error.to_string(),
+                },
+            )?;
         if let Some(unknown) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
             return Err(format!("unknown key {unknown:?}; there are {}", KEYS.join(", ")));
         }
@@ -75,13 +85,15 @@ impl Example {
             partition: number(&fields, "partition")?.unwrap_or_default(),
             offset: number(&fields, "offset")?.unwrap_or_default(),
             timestamp: number(&fields, "timestamp")?,
-            key: bytes(&fields, "key", "key_base64", |key| match key {
-                Value::String(text) => Ok(text.clone().into_bytes()),
+            key: bytes(&fields, "key", "key_base64", |key| match parsed(key) {
+                Value::String(text) => Ok(text.into_bytes()),
                 _ => Err("key: expected a string; bytes come as key_base64".to_owned()),
             })?,
-            value: bytes(&fields, "value", "value_base64", |value| match value {
-                Value::String(text) => Ok(text.clone().into_bytes()),
-                other => serde_json::to_vec(other).map_err(|error| error.to_string()),
+            value: bytes(&fields, "value", "value_base64", |value| match value.get() {
+                text if text.starts_with('"') => serde_json::from_str(text)
+                    .map(String::into_bytes)
+                    .map_err(|error| format!("value: {error}")),
+                json => Ok(json.as_bytes().to_vec()),
             })?,
             headers: headers(&fields)?,
         })
@@ -109,22 +121,27 @@ impl Example {
     }
 }
 
-fn text_of(fields: &Map<String, Value>, key: &str) -> Result<Option<String>, String> {
-    match fields.get(key) {
+/// A value that was accepted as JSON before.
+fn parsed(value: &RawValue) -> Value {
+    serde_json::from_str(value.get()).unwrap_or_default()
+}
+
+fn text_of(fields: &Fields<'_>, key: &str) -> Result<Option<String>, String> {
+    match fields.get(key).map(|value| parsed(value)) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(format!("{key}: expected a string")),
     }
 }
 
-fn number<T: TryFrom<i64>>(fields: &Map<String, Value>, key: &str) -> Result<Option<T>, String> {
+fn number<T: TryFrom<i64>>(fields: &Fields<'_>, key: &str) -> Result<Option<T>, String> {
     let read = |value: &Value| {
         let number = value.as_i64().filter(|number| *number >= 0)?;
         T::try_from(number).ok()
     };
-    match fields.get(key) {
+    match fields.get(key).map(|value| parsed(value)) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => read(value)
+        Some(value) => read(&value)
             .map(Some)
             .ok_or_else(|| format!("{key}: expected a whole number of at least 0")),
     }
@@ -132,34 +149,36 @@ fn number<T: TryFrom<i64>>(fields: &Map<String, Value>, key: &str) -> Result<Opt
 
 /// What is given under one of two keys; nothing where it is null.
 fn bytes(
-    fields: &Map<String, Value>,
+    fields: &Fields<'_>,
     plain: &str,
     coded: &str,
-    read: impl FnOnce(&Value) -> Result<Vec<u8>, String>,
+    read: impl FnOnce(&RawValue) -> Result<Vec<u8>, String>,
 ) -> Result<Option<Vec<u8>>, String> {
     match (fields.get(plain), fields.get(coded)) {
         (Some(_), Some(_)) => Err(format!("{plain} and {coded} are both given; keep one of them")),
-        (None | Some(Value::Null), None) | (None, Some(Value::Null)) => Ok(None),
+        (None, None) => Ok(None),
+        (Some(value), None) | (None, Some(value)) if value.get() == "null" => Ok(None),
         (Some(value), None) => read(value).map(Some),
         (None, Some(value)) => {
-            let bytes = value.as_str().and_then(|text| BASE64_STANDARD.decode(text).ok());
+            let bytes = parsed(value);
+            let bytes = bytes.as_str().and_then(|text| BASE64_STANDARD.decode(text).ok());
             bytes.map(Some).ok_or_else(|| format!("{coded}: expected Base64"))
         }
     }
 }
 
-fn headers(fields: &Map<String, Value>) -> Result<Headers, String> {
-    let fields = match fields.get("headers") {
+fn headers(fields: &Fields<'_>) -> Result<Headers, String> {
+    let fields = match fields.get("headers").map(|value| parsed(value)) {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Object(fields)) => fields,
         Some(_) => return Err("headers: expected an object".to_owned()),
     };
-    let header = |(name, value): (&String, &Value)| match value {
-        Value::Null => Ok((name.clone(), None)),
-        Value::String(text) => Ok((name.clone(), Some(text.clone().into_bytes()))),
+    let header = |(name, value): (String, Value)| match value {
+        Value::Null => Ok((name, None)),
+        Value::String(text) => Ok((name, Some(text.into_bytes()))),
         _ => Err(format!("headers: {name:?}: expected a string or null")),
     };
-    fields.iter().map(header).collect()
+    fields.into_iter().map(header).collect()
 }
 
 /// Prints the plan that each pipeline makes of a record. Whether none refuses it.
@@ -255,7 +274,7 @@ mod tests {
         let record = Example::parse(text).expect("it is a record").record("t");
         assert_eq!((record.topic(), record.partition(), record.offset()), ("t", 3, 42));
         assert_eq!((record.timestamp(), record.key()), (Some(7), Some(&b"k"[..])));
-        assert_eq!(record.value().as_deref(), Some(&br#"{"a":1}"#[..]));
+        assert_eq!(record.value().as_deref(), Some(&br#"{"a": 1}"#[..]));
         assert_eq!((record.header("x"), record.header("y")), (Some(&b"1"[..]), None));
         assert_eq!(record.headers().count(), 2);
     }
@@ -265,6 +284,9 @@ mod tests {
         let value = |text: &str| Example::parse(text).expect(text).value;
         assert_eq!(value(r#"{"value": "plain"}"#), Some(b"plain".to_vec()));
         assert_eq!(value(r#"{"value": [1]}"#), Some(b"[1]".to_vec()));
+        // Byte for byte: a parser would sort the names, and make 100.0 of 1e2.
+        let written = r#"{"b": 1e2,  "a":[ 1.0, 0.10 ]}"#;
+        assert_eq!(value(&format!("{{\"value\": {written} }}")), Some(written.into()));
         assert_eq!(value(r#"{"value": null}"#), None);
         assert_eq!(value(r#"{"value_base64": "/wA="}"#), Some(vec![0xff, 0]));
         let key = Example::parse(r#"{"value": 1, "key_base64": "/w=="}"#).expect("a record").key;
@@ -280,6 +302,7 @@ mod tests {
             (r#"{"value": 1, "vlaue": 2}"#, "unknown key \"vlaue\""),
             (r#"{"value": 1, "value_base64": ""}"#, "both given"),
             (r#"{"value_base64": "!"}"#, "value_base64: expected Base64"),
+            (r#"{"value": "\ud800"}"#, "value: "),
             (r#"{"value": 1, "key": 1}"#, "key: expected a string"),
             (r#"{"value": 1, "partition": -1}"#, "partition: expected"),
             (r#"{"value": 1, "partition": 4294967296}"#, "partition: expected"),
