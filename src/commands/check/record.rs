@@ -1,24 +1,17 @@
-//! `keyway check --record FILE`: the plan that a record would get, and nothing is sent.
+//! The record of `keyway check --record FILE`.
 //!
 //! The file is a JSON object. `value` is any JSON, or a text as a string; bytes come as
 //! `value_base64`. All but the value may be left out.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use keyway_actors::Record;
-use keyway_actors::route::{Plan, PlanContext, Refusal, TemplateRoutes, Unmatched};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
-
-use super::plan::shown_url;
-use super::shown::Shown;
-use crate::settings::{PipelineSettings, Routes, Settings, Way};
-use crate::wiring;
 
 /// What an example may have.
 const KEYS: [&str; 9] = [
@@ -99,8 +92,13 @@ impl Example {
         })
     }
 
+    /// The topic, where the file names one.
+    pub fn topic(&self) -> Option<&str> {
+        self.topic.as_deref()
+    }
+
     /// The record as a pipeline would get it.
-    fn record(&self, topic: &str) -> Record {
+    pub fn record(&self, topic: &str) -> Record {
         let mut record = Record::builder(topic, self.partition, self.offset);
         if let Some(timestamp) = self.timestamp {
             record = record.timestamp(timestamp);
@@ -179,88 +177,6 @@ fn headers(fields: &Fields<'_>) -> Result<Headers, String> {
         _ => Err(format!("headers: {name:?}: expected a string or null")),
     };
     fields.into_iter().map(header).collect()
-}
-
-/// Prints the plan that each pipeline makes of a record. Whether none refuses it.
-pub fn plans(settings: &Settings, example: &Example, out: &mut dyn Write) -> io::Result<bool> {
-    let mut accepted = true;
-    for pipeline in &settings.pipelines {
-        writeln!(out, "pipeline {}", pipeline.name)?;
-        let plain = pipeline.topics.iter().find(|topic| !topic.starts_with('^'));
-        let topic = example.topic.as_ref().or(plain).map_or("topic", String::as_str);
-        accepted &= plan(pipeline, &example.record(topic), out)?;
-    }
-    Ok(accepted)
-}
-
-/// Prints the plan that a pipeline makes of a record. Whether it does not refuse it.
-pub fn plan(pipeline: &PipelineSettings, record: &Record, out: &mut dyn Write) -> io::Result<bool> {
-    let (text, accepted) = match &pipeline.http.way {
-        Way::One(url) => (
-            format!(
-                "1. POST {}\n   body: the record's value\n",
-                shown_url(url, &pipeline.http.filled)
-            ),
-            true,
-        ),
-        Way::Routes(routes) => match wiring::routes(routes) {
-            Ok(route) => routed(routes, &route, record, &pipeline.group_id),
-            Err(error) => (format!("{error}\n"), false),
-        },
-    };
-    for line in text.lines() {
-        writeln!(out, "  {line}")?;
-    }
-    Ok(accepted)
-}
-
-fn routed(routes: &Routes, route: &TemplateRoutes, record: &Record, group: &str) -> (String, bool) {
-    let (text, accepted) = match route.plan_with_places(record, &PlanContext::new(1, group)) {
-        Ok((plan, places)) => (requests(routes, &plan, &places), true),
-        Err(Refusal::Rejected(failure)) => {
-            let why = routes.filled.reason(&failure.to_string(), &words(routes));
-            (format!("rejected: {why}\n"), false)
-        }
-        Err(Refusal::Unmatched(unmatched)) => {
-            let what = match unmatched {
-                Unmatched::Filter => "filtered",
-                Unmatched::DeadLetter => "dead-lettered",
-                Unmatched::Stop => "the pipeline stops",
-            };
-            let text = format!("no route matches: {what}\n");
-            (text, unmatched == Unmatched::Filter)
-        }
-    };
-    (text, accepted)
-}
-
-fn requests(routes: &Routes, plan: &Plan, places: &[(usize, usize)]) -> String {
-    if plan.requests().is_empty() {
-        return "no request: the record is filtered\n".to_owned();
-    }
-    let filled = &routes.filled;
-    let mut text = String::new();
-    for (number, (request, (route, index))) in (1..).zip(plan.requests().iter().zip(places)) {
-        let written = &routes.written.routes[*route].requests[*index];
-        let shown = Shown { request, written, filled, value: "the record's value" };
-        text.push_str(&shown.lines(number));
-    }
-    text
-}
-
-/// Words that a refusal may use: those of the routes as they are written, and its own.
-fn words(routes: &Routes) -> String {
-    let mut words = "route request header method url body when".to_owned();
-    for route in &routes.written.routes {
-        words.extend(route.when.iter().map(String::as_str));
-        for request in &route.requests {
-            words.push_str(&request.url);
-            let others = [&request.method, &request.body].into_iter().flatten();
-            words
-                .extend(others.chain(request.headers.iter().map(|(_, it)| it)).map(String::as_str));
-        }
-    }
-    words
 }
 
 #[cfg(test)]

@@ -104,6 +104,11 @@ fn a_body_that_is_long_or_no_text_is_told_by_its_size() {
         let request = RequestSettings { body: Some(body), ..written("https://h/") };
         assert!(shown(&request, SECRET).ends_with(&printed), "{printed}");
     }
+    // It was told by its size: what one wants to see of a body of JSON is its lines.
+    let request =
+        RequestSettings { body: Some("{\n  \"a\": 1\n}".to_owned()), ..written("https://h/") };
+    let text = shown(&request, SECRET);
+    assert!(text.ends_with("   body:\n     {\n       \"a\": 1\n     }\n"), "{text}");
     let value = shown(&written("https://h/"), SECRET);
     assert!(value.ends_with("   body: the record's value\n"), "{value}");
 }
