@@ -63,12 +63,15 @@ impl Example {
         let fields =
             serde_json::from_str::<Fields<'_>>(text).map_err(
                 |error| match serde_json::from_str::<IgnoredAny>(text) {
-                    Ok(_) => "expected a JSON object, {\"value\": ...}".to_owned(),
+                    Ok(_) => "expected a JSON object; a value alone goes into \"value\", as in {\"value\": ...}".to_owned(),
                     Err(_) => error.to_string(),
                 },
             )?;
         if let Some(unknown) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            return Err(format!("unknown key {unknown:?}; there are {}", KEYS.join(", ")));
+            return Err(format!(
+                "unknown key {unknown:?}; a record has {}; a value alone goes into \"value\"",
+                KEYS.join(", ")
+            ));
         }
         if !fields.contains_key("value") && !fields.contains_key("value_base64") {
             return Err("value is missing; write null for a tombstone".to_owned());
@@ -215,7 +218,11 @@ mod tests {
             ("", "EOF"),
             ("[]", "expected a JSON object"),
             ("{}", "value is missing"),
-            (r#"{"value": 1, "vlaue": 2}"#, "unknown key \"vlaue\""),
+            (
+                r#"{"value": 1, "vlaue": 2}"#,
+                "unknown key \"vlaue\"; a record has topic, partition,",
+            ),
+            (r#"{"id": 5}"#, "a value alone goes into \"value\""),
             (r#"{"value": 1, "value_base64": ""}"#, "both given"),
             (r#"{"value_base64": "!"}"#, "value_base64: expected Base64"),
             (r#"{"value": "\ud800"}"#, "value: "),
