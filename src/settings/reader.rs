@@ -144,8 +144,9 @@ impl Reader<'_> {
     ) -> Option<SecretSource> {
         let path = self.counted_from_file(path, place);
         let refused = match read_secret(&path) {
-            Ok(secret) => (knob.parse)(&secret).err().map(|Refused { expected, .. }| {
-                format!("expected {expected} in {}, got something else", path.display())
+            Ok(secret) => (knob.parse)(&secret).err().map(|refused| {
+                let file = path.display();
+                format!("{file} holds no such secret: expected {}", of_secret(refused))
             }),
             Err(why) => Some(format!("cannot read {}: {why}", path.display())),
         };
@@ -212,15 +213,21 @@ impl Reader<'_> {
 }
 
 fn parse<T>(knob: &Knob<T>, text: &Text) -> Result<T, String> {
-    (knob.parse)(&text.value).map_err(|Refused { expected, because }| {
+    (knob.parse)(&text.value).map_err(|refused| {
         if knob.row.secret {
-            return format!("expected {expected}; what was given is not shown");
+            return format!("expected {}; what was given is not shown", of_secret(refused));
         }
+        let Refused { expected, because } = refused;
         let because = because.map_or_else(String::new, |why| {
             format!(": {}", text.filled.reason(&why, &text.written))
         });
         format!("expected {expected}, got {}{because}", text.shown())
     })
+}
+
+/// What a secret is to be, and why this one is not: whoever reads a secret says that without it.
+fn of_secret(Refused { expected, because }: Refused) -> String {
+    because.map_or_else(|| expected.clone(), |why| format!("{expected}, but {why}"))
 }
 
 /// The default of a knob that has one as a text.

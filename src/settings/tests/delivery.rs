@@ -18,6 +18,7 @@ fn added(lines: &str) -> Vec<String> {
     Typed::file(format!("{FILE}{lines}").leak())
         .beside("secret", "hush\n")
         .beside("broken", "hu\nsh\n")
+        .beside("two", "hu sh\n")
         .problems()
 }
 
@@ -168,6 +169,23 @@ fn a_secret_comes_from_one_place() {
     );
 }
 
+/// It was refused without its place, by the sender, and not for the real reason.
+#[test]
+fn a_token_that_cannot_be_sent_is_refused_in_its_place_with_the_reason() {
+    let auth = "[pipeline.http.auth]\nkind = \"bearer\"\n";
+    let place = "keyway.toml:10: pipeline \"orders\": http.auth.token";
+    let expected = "expected printable ASCII without spaces, but";
+    let hidden = "what was given is not shown";
+    let scheme = "it begins with \"Bearer \", which is sent before it anyway; leave that out";
+    for (token, why) in [("Bearer hush", scheme), ("hu sh", "it has a blank in it")] {
+        let problems = added(&format!("{auth}token = \"{token}\"\n"));
+        assert_eq!(problems, [format!("{place}: {expected} {why}; {hidden}")]);
+    }
+    let file = added(&format!("{auth}token_file = \"two\"\n"));
+    assert_eq!(file.len(), 1);
+    assert!(file[0].ends_with(&format!("{expected} it has a blank in it")), "{file:?}");
+}
+
 #[test]
 fn the_higher_layer_decides_between_a_secret_and_its_file() {
     let file = format!("{FILE}[pipeline.http.auth]\nkind = \"bearer\"\ntoken_file = \"secret\"\n");
@@ -182,8 +200,10 @@ fn the_higher_layer_decides_between_a_secret_and_its_file() {
     assert_eq!(typed.pipeline().http.auth, AuthSettings::Bearer { token });
 
     let file = format!("{FILE}[pipeline.http.auth]\nkind = \"bearer\"\ntoken = \"hush\"\n");
-    // Any file of one line will do.
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/rustfmt.toml");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("secret");
+    fs::write(&path, "hush\n").expect("the secret is written");
+    let path: &str = path.display().to_string().leak();
     let typed = Typed::file(file.leak()).variable("KEYWAY_HTTP_AUTH_TOKEN_FILE", path);
     let token = SecretSource::File(path.into());
     assert_eq!(typed.pipeline().http.auth, AuthSettings::Bearer { token });
