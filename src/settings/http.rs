@@ -82,7 +82,11 @@ fn way(
 ) -> Option<Way> {
     let mode = reader.find(&table::MATCH);
     let unmatched = reader.find(&table::UNMATCHED);
-    let hosts = found(reader.list(&table::ALLOWED_HOSTS)).unwrap_or_default();
+    let mut hosts = found(reader.list(&table::ALLOWED_HOSTS)).unwrap_or_default();
+    if !reader.is_sound(&[&table::ALLOWED_HOSTS.row]) {
+        // Some are given: that they are missing would be false.
+        hosts = vec!["host.invalid".to_owned()];
+    }
     if let Some(asked) = unmatched.as_ref().filter(|it| it.value == Unmatched::DeadLetter)
         && !reader.is_given(&DEAD_LETTER_TOPIC.row)
     {
@@ -154,7 +158,9 @@ fn breaker(reader: &mut Reader<'_>) -> Option<BreakerPolicy> {
         max_open_for: reader.get(&table::BREAKER_MAX_OPEN_FOR),
         probes: reader.get(&table::BREAKER_PROBES).get(),
     };
-    if policy.open_for > policy.max_open_for
+    let sound = reader.is_sound(&[&table::BREAKER_OPEN_FOR.row, &table::BREAKER_MAX_OPEN_FOR.row]);
+    if sound
+        && policy.open_for > policy.max_open_for
         && let Some(place) = open_for.or(max_open_for).map(|it| it.place)
     {
         let (first, most) = (in_words(policy.open_for), in_words(policy.max_open_for));

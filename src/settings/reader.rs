@@ -3,6 +3,7 @@
 //! Every layer's text is checked, also where a higher one wins: a typo does not lie in wait until
 //! the flag that hid it is gone.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::problem::{Place, Problems, Spot};
@@ -40,6 +41,8 @@ pub struct Reader<'a> {
     pub alone: bool,
     /// Where problems go.
     pub problems: &'a mut Problems,
+    /// The keys of what some layer gives badly; no more than there are rows.
+    pub broken: BTreeSet<&'static str>,
 }
 
 impl Reader<'_> {
@@ -77,6 +80,12 @@ impl Reader<'_> {
     /// Whether any layer gives `row`, well or badly.
     pub fn is_given(&self, row: &Row) -> bool {
         self.layers.iter().any(|layer| layer.contains_key(row.key))
+    }
+
+    /// Whether none of what was read of `rows` is given badly. What is has its default meanwhile, and
+    /// to say that this contradicts something else would be false.
+    pub fn is_sound(&self, rows: &[&Row]) -> bool {
+        rows.iter().all(|row| !self.broken.contains(row.key))
     }
 
     /// The path given for `knob`; a relative one in the file counts from the file's folder.
@@ -204,8 +213,11 @@ impl Reader<'_> {
         for given in self.layers.iter().filter_map(|layer| layer.get(row.key)) {
             match read(&given.what) {
                 Some(Ok(value)) => found = Some(Found { value, place: given.place.clone() }),
-                Some(Err(what)) => self.problems.push(&given.place, what),
-                None => {}
+                Some(Err(what)) => {
+                    self.broken.insert(row.key);
+                    self.problems.push(&given.place, what);
+                }
+                None => _ = self.broken.insert(row.key),
             }
         }
         found

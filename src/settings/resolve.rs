@@ -1,5 +1,7 @@
 //! From what was typed to what the program needs: the process, and its pipelines side by side.
 
+use std::collections::BTreeSet;
+
 use super::file::TypedPipeline;
 use super::pipeline::{self, Draft, Given, Kafka, Need};
 use super::problem::Problems;
@@ -34,7 +36,8 @@ fn process(typed: &Typed, problems: &mut Problems) -> (LogSettings, super::Liste
     let folder = typed.file.as_ref().map(|file| file.folder.as_path());
     let mut layers: Vec<&Layer> = typed.file.iter().map(|file| &file.process).collect();
     layers.extend([&typed.variables, &typed.flags]);
-    let mut reader = Reader { layers, folder, spot: None, alone: true, problems };
+    let broken = BTreeSet::new();
+    let mut reader = Reader { layers, folder, spot: None, alone: true, problems, broken };
     let log = LogSettings {
         level: reader.get(&table::LOG_LEVEL),
         format: reader.get(&table::LOG_FORMAT),
@@ -61,6 +64,7 @@ fn drafts(typed: &Typed, need: Need, problems: &mut Problems) -> Vec<Draft> {
             spot: found.map(|found| &found.spot),
             alone,
             problems: &mut *problems,
+            broken: BTreeSet::new(),
         };
         let kafka = Kafka {
             layers: [

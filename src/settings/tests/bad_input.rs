@@ -461,6 +461,22 @@ fn settings_that_contradict_each_other_are_refused() {
     );
 }
 
+/// The other one was compared with the default of what could not be read.
+#[test]
+fn what_is_given_badly_contradicts_nothing() {
+    for (bad, other) in [
+        (("KEYWAY_HTTP_BREAKER_OPEN_FOR", "5"), ("KEYWAY_HTTP_BREAKER_MAX_OPEN_FOR", "1s")),
+        (("KEYWAY_HTTP_BREAKER_MAX_OPEN_FOR", "5"), ("KEYWAY_HTTP_BREAKER_OPEN_FOR", "2m")),
+        (("KEYWAY_RETRY_MAX", "5"), ("KEYWAY_RETRY_INITIAL", "2m")),
+        (("KEYWAY_SENDERS", "many"), ("KEYWAY_ARBITERS", "64")),
+        (("KEYWAY_REVOKE_DEADLINE", "5"), ("KEYWAY_KAFKA_MAX_POLL_INTERVAL_MS", "20000")),
+    ] {
+        let problems = variables(&[bad, other]);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with(&format!("{}: expected", bad.0)), "{problems:?}");
+    }
+}
+
 #[test]
 fn a_secret_and_its_twin_contradict_each_other() {
     let file = FILE.replace(

@@ -184,6 +184,9 @@ fn a_host_of_a_record_is_allowed_or_refused_at_the_start() {
     assert_eq!(refused.len(), 1);
     assert!(refused[0].starts_with(&at(2)) && refused[0].contains("allowed_hosts"), "{refused:?}");
     typed(&format!("http.allowed_hosts = ['*.hooks.example']\n{route}")).settings();
+    let bad = problems(&format!("http.allowed_hosts = ['https://a.example']\n{route}"));
+    assert_eq!(bad.len(), 1, "there are some: {bad:?}");
+    assert!(bad[0].contains("http.allowed_hosts: expected a host"), "{bad:?}");
 }
 
 #[test]
