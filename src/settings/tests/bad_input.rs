@@ -269,6 +269,25 @@ fn values_of_the_wrong_kind_are_refused() {
 }
 
 #[test]
+fn only_what_is_near_is_suggested() {
+    for (variable, meant) in [
+        ("KEYWAY_RATE", "; did you mean KEYWAY_HTTP_RATE?"),
+        ("KEYWAY_HTTP_AUTH_USER", "; did you mean KEYWAY_HTTP_AUTH_USERNAME?"),
+        ("KEYWAY_HTTP_HEADERS", ""),
+    ] {
+        let problems = variables(&[(variable, "a")]);
+        assert_eq!(problems, [format!("{variable}: unknown variable{meant}")]);
+    }
+    let key = |line: &str| changed("[pipeline.http]", &format!("[pipeline.http]\n{line}"));
+    for (line, meant) in [("auth.user = 'a'", "; did you mean username?"), ("headers = 'a'", "")] {
+        let name = line.split(' ').next().unwrap_or_default();
+        let problems = key(line);
+        let told = format!("http.{name}: unknown key{meant}");
+        assert!(problems.iter().any(|line| line.ends_with(&told)), "{problems:?}");
+    }
+}
+
+#[test]
 fn a_variable_in_the_file_must_be_set() {
     assert_eq!(
         changed("http://localhost:8080/", "http://${NOPE}/"),
