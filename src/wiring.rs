@@ -120,7 +120,7 @@ pub fn sink(settings: &settings::HttpSettings) -> Result<HttpSettings, SinkRefus
         .compression(settings.compression.map(compression).unwrap_or_default());
     if let Some(condition) = &settings.success_when {
         let first = |mut errors: Vec<ExpressionError>| SinkRefused::Success(errors.remove(0));
-        sink = sink.success_when(condition).map_err(first)?;
+        sink = sink.success_when(&condition.text).map_err(first)?;
     }
     if let Some(settings) = &settings.cloud_events {
         sink = sink.cloud_events(events(settings)?);

@@ -50,7 +50,7 @@ pub use condition::{Condition, ConditionError, ExpressionError};
 pub use hosts::is_host_pattern;
 pub use origin::Origin;
 pub use place::{Field, Place, TemplateError};
-pub use plan::{MAX_REQUESTS, Plan, PlanText, TooManyRequests};
+pub use plan::{MAX_REQUESTS, Plan, TooManyRequests};
 pub use request::{Request, RequestError};
 pub use settings::{MatchMode, RequestSettings, RouteSettings, RoutesSettings};
 pub use template::Template;

@@ -3,7 +3,7 @@
 //! Counters are compared with those of the look before, so that what happened between two looks is
 //! counted; they begin at zero, as a pipeline's do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,14 +92,21 @@ impl Watch {
                 (Some(BreakerState::Closed) | None, _) => {}
             }
         }
-        self.ill = ill;
+        let were = std::mem::replace(&mut self.ill, ill);
         if count > 0 || !opened.is_empty() {
             // A breaker opens again at every probe that fails. While nothing but that can be seen
             // it is no news, unless nothing was ill: then one opened, and maybe closed again.
             let is_news = !opened.is_empty() || !were_ill;
             let turn = if is_news { Turn::Happened(count) } else { Turn::Again(count) };
+            // More often than breakers were first seen open: of those that are ill, some opened again.
+            let again = count > opened.len() as u64;
+            let destinations = match &status.destinations[..] {
+                [only] => vec![Arc::clone(&only.name)],
+                _ if again => union(were.keys(), self.ill.keys()),
+                _ => opened,
+            };
             let event = happened(AlertKind::BreakerOpened, count, self.looked);
-            events.push(Event { turn, destinations: opened, ..event });
+            events.push(Event { turn, destinations, ..event });
         }
         if !closed.is_empty() {
             let event = happened(AlertKind::BreakerClosed, closed.len() as u64, began);
@@ -133,6 +140,13 @@ impl Watch {
             events.push(lasting(AlertKind::Lag, turn, since, Facts::Lag { records, oldest }));
         }
     }
+}
+
+fn union<'a>(
+    some: impl Iterator<Item = &'a Arc<str>>,
+    others: impl Iterator<Item = &'a Arc<str>>,
+) -> Vec<Arc<str>> {
+    some.chain(others).collect::<BTreeSet<_>>().into_iter().cloned().collect()
 }
 
 fn happened(kind: AlertKind, count: u64, since: Moment) -> Event {

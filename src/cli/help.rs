@@ -23,6 +23,13 @@ Runs a broker, an endpoint and a load in this process, kills the delivering proc
 it again, and has an independent check say what was lost, out of order or sent again. Exits with \
 1 when a promise broke.";
 
+/// Of `check --record`.
+pub const RECORD: &str = "\
+Print the requests that the record in this JSON file would become, and send nothing.
+
+The file is an object of topic, partition, offset, timestamp, key or key_base64, headers, and value \
+(any JSON; a string is the text in it) or value_base64; all but the value may be left out.";
+
 /// Lines of a command with what they do.
 type Examples = &'static [(&'static str, &'static str)];
 

@@ -193,7 +193,12 @@ pub struct CheckArgs {
     #[arg(long)]
     pub connect: bool,
     /// Print the requests that the record in this JSON file would become, and send nothing
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["connect", "sample"])]
+    #[arg(
+        long,
+        value_name = "FILE",
+        long_help = help::RECORD,
+        conflicts_with_all = ["connect", "sample"]
+    )]
     pub record: Option<PathBuf>,
     /// The same for the last N records of each topic
     #[arg(

@@ -47,6 +47,16 @@ fn every_flag_taken_is_in_the_table() {
 }
 
 #[test]
+fn the_help_of_check_names_what_a_record_has() {
+    let mut keyway = Cli::command();
+    let check = keyway.find_subcommand_mut("check").expect("the command exists");
+    let help = check.render_long_help().to_string();
+    for key in ["topic,", "key_base64", "value_base64", "headers", "a string is the text in it"] {
+        assert!(help.contains(key), "{key} is not in\n{help}");
+    }
+}
+
+#[test]
 fn topics_repeat_and_other_flags_do_not() {
     let Ok(Cli { command: Command::Run(run) }) = parsed("keyway run --topic a --topic ^b,c") else {
         panic!("refused")

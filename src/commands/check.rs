@@ -6,7 +6,10 @@
 mod connect;
 mod plan;
 mod record;
+mod requests;
 pub mod sample;
+mod shown;
+mod template;
 
 use std::io::{self, Write};
 use std::thread;
@@ -24,7 +27,7 @@ pub fn run(settings: &Settings, args: &CheckArgs) -> u8 {
     let mut out = io::stdout().lock();
     let done = match (&args.record, args.sample) {
         (Some(path), _) => match record::Example::read(path) {
-            Ok(example) => record::plans(settings, &example, &mut out),
+            Ok(example) => requests::of_example(settings, &example, &mut out),
             Err(why) => {
                 eprintln!("keyway: --record: {why}");
                 return exit::USAGE;

@@ -17,8 +17,7 @@ pub fn fill(
     referenced: &mut BTreeSet<String>,
 ) -> Result<Text, String> {
     let mut value = String::with_capacity(written.len());
-    let mut filled = Filled::default();
-    let mut rest = written;
+    let (mut rest, mut filled) = (written, Filled::default());
     while let Some(at) = rest.find("${") {
         let (before, from) = rest.split_at(at);
         if let Some(before) = before.strip_suffix('$') {
@@ -33,9 +32,9 @@ pub fn fill(
             return Err("${...} holds no name of a variable; write $${ for a plain ${".to_owned());
         }
         referenced.insert(name.to_owned());
-        let stands_for = environment.text(name)?;
-        filled.add(name, stands_for);
-        value.push_str(stands_for);
+        let text = environment.text(name)?;
+        filled.add(name, text);
+        value.push_str(text);
         rest = after;
     }
     value.push_str(rest);

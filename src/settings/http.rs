@@ -6,15 +6,20 @@ mod auth;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use awc::http::Uri;
 use keyway_actors::core::breaker::BreakerPolicy;
 use keyway_actors::route::Unmatched;
 use keyway_actors::sink::http::{ConnectionPolicy, HttpSettings as Sink, TlsFiles};
 
+use super::overridden;
 use super::pipeline::Need;
 use super::reader::{Found, Reader};
 use super::routes::{self, TypedRoutes};
 use super::table::{self, DEAD_LETTER_TOPIC};
-use super::types::{CompressionSettings, DestinationSettings, EventSettings, HttpSettings, Way};
+use super::typed::Text;
+use super::types::{
+    CompressionSettings, DestinationSettings, EventSettings, HttpSettings, Way, Written,
+};
 use super::value::{http, in_words};
 
 /// Reads the section; `None` where nothing says where records go.
@@ -23,7 +28,10 @@ pub fn http(
     typed: Option<&TypedRoutes>,
     need: Need,
 ) -> Option<HttpSettings> {
-    let way = way(reader, typed, need);
+    let url = reader.find_written(&table::URL);
+    let filled = url.as_ref().map(|it| it.value.1.filled.clone()).unwrap_or_default();
+    let url = url.map(|it| it.map(|(url, _)| url));
+    let way = way(reader, url, typed, need);
     let timeout = reader.get(&table::REQUEST_TIMEOUT);
     let connect_timeout = reader.get(&table::CONNECT_TIMEOUT);
     let content_type = reader.get(&table::CONTENT_TYPE);
@@ -31,13 +39,15 @@ pub fn http(
     let allowed_networks = found(reader.list(&table::ALLOWED_NETWORKS)).unwrap_or_default();
     let destination = destination(reader);
     let compression = compression(reader);
-    let success_when = found(reader.find(&table::SUCCESS_WHEN));
+    let success_when = found(reader.find_written(&table::SUCCESS_WHEN))
+        .map(|(text, Text { written, .. })| Written { text, written });
     let cloud_events = cloud_events(reader);
     let signature = reader.secret_list(&table::SIGNATURE_SECRETS, &table::SIGNATURE_SECRETS_FILE);
     let auth = auth::auth(reader);
     let tls = tls(reader);
-    Some(HttpSettings {
+    let http = HttpSettings {
         way: way?,
+        filled,
         timeout,
         connect_timeout,
         content_type,
@@ -52,7 +62,11 @@ pub fn http(
         tls,
         // Of the environment, not of a pipeline: `load` has it.
         proxy: None,
-    })
+    };
+    if let Some(typed) = typed {
+        overridden::check(typed, &http, reader.problems);
+    }
+    Some(http)
 }
 
 fn found<T>(found: Option<Found<T>>) -> Option<T> {
@@ -60,11 +74,19 @@ fn found<T>(found: Option<Found<T>>) -> Option<T> {
 }
 
 /// One URL, or routes; not both, and only with routes what is theirs.
-fn way(reader: &mut Reader<'_>, typed: Option<&TypedRoutes>, need: Need) -> Option<Way> {
-    let url = reader.find(&table::URL);
+fn way(
+    reader: &mut Reader<'_>,
+    url: Option<Found<Uri>>,
+    typed: Option<&TypedRoutes>,
+    need: Need,
+) -> Option<Way> {
     let mode = reader.find(&table::MATCH);
     let unmatched = reader.find(&table::UNMATCHED);
-    let hosts = found(reader.list(&table::ALLOWED_HOSTS)).unwrap_or_default();
+    let mut hosts = found(reader.list(&table::ALLOWED_HOSTS)).unwrap_or_default();
+    if !reader.is_sound(&[&table::ALLOWED_HOSTS.row]) {
+        // Some are given: that they are missing would be false.
+        hosts = vec!["host.invalid".to_owned()];
+    }
     if let Some(asked) = unmatched.as_ref().filter(|it| it.value == Unmatched::DeadLetter)
         && !reader.is_given(&DEAD_LETTER_TOPIC.row)
     {
@@ -136,7 +158,9 @@ fn breaker(reader: &mut Reader<'_>) -> Option<BreakerPolicy> {
         max_open_for: reader.get(&table::BREAKER_MAX_OPEN_FOR),
         probes: reader.get(&table::BREAKER_PROBES).get(),
     };
-    if policy.open_for > policy.max_open_for
+    let sound = reader.is_sound(&[&table::BREAKER_OPEN_FOR.row, &table::BREAKER_MAX_OPEN_FOR.row]);
+    if sound
+        && policy.open_for > policy.max_open_for
         && let Some(place) = open_for.or(max_open_for).map(|it| it.place)
     {
         let (first, most) = (in_words(policy.open_for), in_words(policy.max_open_for));

@@ -13,6 +13,7 @@ mod fill;
 mod http;
 mod kafka;
 mod level;
+mod overridden;
 mod pipeline;
 mod problem;
 mod proxy;
@@ -37,8 +38,8 @@ pub use sources::{Flags, Sources};
 pub use text_file::read_text;
 pub use types::{
     AuthSettings, Coding, CompressionSettings, DeadLetterSettings, DestinationSettings, EventMode,
-    EventSettings, GroupSettings, HttpSettings, Listen, LogFormat, LogSettings, PipelineSettings,
-    RetrySettings, Routes, SecretSource, Settings, Way,
+    EventSettings, Filled, GroupSettings, HttpSettings, Listen, LogFormat, LogSettings,
+    PipelineSettings, RetrySettings, Routes, SecretSource, Settings, Way,
 };
 
 /// Everything that `run` and `check` need.

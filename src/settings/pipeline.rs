@@ -134,7 +134,7 @@ fn deliver(
 fn pool(reader: &mut Reader<'_>, cores: usize) -> (NonZeroUsize, NonZeroUsize) {
     let senders = reader.get(&table::SENDERS);
     let arbiters = reader.find(&table::ARBITERS);
-    if let Some(arbiters) = &arbiters {
+    if let Some(arbiters) = arbiters.as_ref().filter(|_| reader.is_sound(&[&table::SENDERS.row])) {
         checks::pool(senders, arbiters, reader.problems);
     }
     let spare = cores.saturating_sub(1).min(MOST_ARBITERS);
@@ -147,7 +147,9 @@ fn revoke_deadline(reader: &mut Reader<'_>, properties: &Properties) -> std::tim
     let deadline = typed.as_ref().map(|found| found.value);
     let deadline = deadline.unwrap_or_else(|| super::reader::standard(&table::REVOKE_DEADLINE));
     let place = typed.map(|found| found.place);
-    checks::revoke_deadline(deadline, place.as_ref(), properties, reader.problems);
+    if reader.is_sound(&[&table::REVOKE_DEADLINE.row]) {
+        checks::revoke_deadline(deadline, place.as_ref(), properties, reader.problems);
+    }
     deadline
 }
 

@@ -119,15 +119,44 @@ fn without_credentials(value: &str) -> String {
     format!("{scheme}{rest}")
 }
 
-/// The candidate that `word` was probably meant to be; `None` where nothing is near.
+/// The candidate that `word` was probably meant to be: one that is spelt alike, or else the only one
+/// that begins with it, or ends with it as its last words. `None` where nothing is near.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let furthest = 1 + word.chars().count() / 4;
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, _)| *distance <= furthest)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    let alike =
+        candidates.iter().filter_map(|candidate| Some((distance(word, candidate)?, candidate)));
+    if let Some((_, candidate)) = alike.min_by_key(|(distance, _)| *distance) {
+        return Some(candidate);
+    }
+    let only = |fits: &dyn Fn(&str) -> bool| {
+        let mut found = candidates.iter().filter(|candidate| fits(candidate));
+        found.next().filter(|_| found.next().is_none()).copied()
+    };
+    let begins = |candidate: &str| candidate.starts_with(word);
+    let ends = |candidate: &str| {
+        candidate.strip_suffix(word).is_some_and(|rest| rest.ends_with(SEPARATORS))
+    };
+    // Of fewer letters it is chance.
+    let long = word.chars().count() >= 4;
+    if long { only(&begins).or_else(|| only(&ends)) } else { None }
+}
+
+/// What parts the words of a name.
+const SEPARATORS: [char; 2] = ['.', '_'];
+
+/// How far a candidate is from a word, if it is near: by the words in which they differ, for that the
+/// others are the same (`http.auth.`) is no likeness.
+fn distance(word: &str, candidate: &str) -> Option<usize> {
+    let (mine, its): (Vec<&str>, Vec<&str>) =
+        (word.split(SEPARATORS).collect(), candidate.split(SEPARATORS).collect());
+    let same = |(one, other): &(&&str, &&str)| one == other;
+    let first = mine.iter().zip(&its).take_while(same).count();
+    let left = mine.len().min(its.len()) - first;
+    let last = mine.iter().rev().zip(its.iter().rev()).take_while(same).count().min(left);
+    let differs: usize =
+        mine[first..mine.len() - last].iter().map(|word| word.chars().count()).sum();
+    let distance = strsim::damerau_levenshtein(word, candidate);
+    (distance <= (differs + 1) / 3).then_some(distance)
 }
 
 /// `; did you mean X?`, or nothing.
@@ -160,6 +189,19 @@ mod tests {
         assert_eq!(nearest("sender", names), Some("senders"));
         assert_eq!(nearest("oredring", names), Some("ordering"));
         assert_eq!(nearest("colour", names), None);
+        let keys = ["name", "http.rate", "http.auth.kind", "http.auth.username", "http.breaker"];
+        for (word, meant) in [
+            ("rate", Some("http.rate")),
+            ("http.auth.user", Some("http.auth.username")),
+            ("http.auth.knid", Some("http.auth.kind")),
+            ("htp.rate", Some("http.rate")),
+            ("http.headers", None),
+            ("http.auth.mode", None),
+            ("me", None),
+        ] {
+            assert_eq!(nearest(word, keys), meant, "{word}");
+        }
+        assert_eq!(nearest("timeout", ["a.timeout", "b_timeout"]), None, "it may be either");
     }
 
     #[test]

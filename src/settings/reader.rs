@@ -3,6 +3,7 @@
 //! Every layer's text is checked, also where a higher one wins: a typo does not lie in wait until
 //! the flag that hid it is gone.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::problem::{Place, Problems, Spot};
@@ -40,13 +41,20 @@ pub struct Reader<'a> {
     pub alone: bool,
     /// Where problems go.
     pub problems: &'a mut Problems,
+    /// The keys of what some layer gives badly; no more than there are rows.
+    pub broken: BTreeSet<&'static str>,
 }
 
 impl Reader<'_> {
     /// The value given for `knob`; `None` where none is, or a bad one.
     pub fn find<T>(&mut self, knob: &Knob<T>) -> Option<Found<T>> {
+        self.find_written(knob).map(|found| found.map(|(value, _)| value))
+    }
+
+    /// The same, with the text as it was typed.
+    pub fn find_written<T>(&mut self, knob: &Knob<T>) -> Option<Found<(T, Text)>> {
         self.each(&knob.row, |what, place| match what {
-            What::One(text) => Some(parse(knob, text, place)),
+            What::One(text) => Some(parse(knob, text, place).map(|value| (value, text.clone()))),
             What::Several(_) => Some(Err(one(place, "expected one value, got a list"))),
             What::Broken => None,
         })
@@ -74,6 +82,12 @@ impl Reader<'_> {
     /// Whether any layer gives `row`, well or badly.
     pub fn is_given(&self, row: &Row) -> bool {
         self.layers.iter().any(|layer| layer.contains_key(row.key))
+    }
+
+    /// Whether none of what was read of `rows` is given badly. What is has its default meanwhile, and
+    /// to say that this contradicts something else would be false.
+    pub fn is_sound(&self, rows: &[&Row]) -> bool {
+        rows.iter().all(|row| !self.broken.contains(row.key))
     }
 
     /// The path given for `knob`; a relative one in the file counts from the file's folder.
@@ -141,8 +155,9 @@ impl Reader<'_> {
     ) -> Option<SecretSource> {
         let path = self.counted_from_file(path, place);
         let refused = match read_secret(&path) {
-            Ok(secret) => (knob.parse)(&secret).err().map(|Refused { expected, .. }| {
-                format!("expected {expected} in {}, got something else", path.display())
+            Ok(secret) => (knob.parse)(&secret).err().map(|refused| {
+                let file = path.display();
+                format!("{file} holds no such secret: expected {}", of_secret(refused))
             }),
             Err(why) => Some(format!("cannot read {}: {why}", path.display())),
         };
@@ -201,11 +216,12 @@ impl Reader<'_> {
             match read(&given.what, &given.place) {
                 Some(Ok(value)) => found = Some(Found { value, place: given.place.clone() }),
                 Some(Err(wrong)) => {
+                    self.broken.insert(row.key);
                     for (place, what) in wrong {
                         self.problems.push(&place, what);
                     }
                 }
-                None => {}
+                None => _ = self.broken.insert(row.key),
             }
         }
         found
@@ -220,16 +236,25 @@ fn one(place: &Place, what: impl Into<String>) -> Wrong {
 }
 
 fn parse<T>(knob: &Knob<T>, text: &Text, place: &Place) -> Result<T, Wrong> {
-    (knob.parse)(&text.value).map_err(|Refused { expected, because, faults }| {
+    (knob.parse)(&text.value).map_err(|refused| {
         if knob.row.secret {
+            let expected = of_secret(refused);
             return one(place, format!("expected {expected}; what was given is not shown"));
         }
+        let Refused { expected, because, faults } = refused;
         if !faults.is_empty() {
             return faults.iter().map(|fault| text.locate(place, fault)).collect();
         }
-        let because = because.map_or_else(String::new, |why| format!(": {why}"));
+        let because = because.map_or_else(String::new, |why| {
+            format!(": {}", text.filled.reason(&why, &text.written))
+        });
         one(place, format!("expected {expected}, got {}{because}", text.shown()))
     })
+}
+
+/// What a secret is to be, and why this one is not: whoever reads a secret says that without it.
+fn of_secret(Refused { expected, because, .. }: Refused) -> String {
+    because.map_or_else(|| expected.clone(), |why| format!("{expected}, but {why}"))
 }
 
 /// The default of a knob that has one as a text.

@@ -1,5 +1,7 @@
 //! From what was typed to what the program needs: the process, and its pipelines side by side.
 
+use std::collections::BTreeSet;
+
 use super::file::TypedPipeline;
 use super::pipeline::{self, Draft, Given, Kafka, Need};
 use super::problem::Problems;
@@ -34,7 +36,8 @@ fn process(typed: &Typed, problems: &mut Problems) -> (LogSettings, super::Liste
     let folder = typed.file.as_ref().map(|file| file.folder.as_path());
     let mut layers: Vec<&Layer> = typed.file.iter().map(|file| &file.process).collect();
     layers.extend([&typed.variables, &typed.flags]);
-    let mut reader = Reader { layers, folder, spot: None, alone: true, problems };
+    let broken = BTreeSet::new();
+    let mut reader = Reader { layers, folder, spot: None, alone: true, problems, broken };
     let log = LogSettings {
         level: reader.get(&table::LOG_LEVEL),
         format: reader.get(&table::LOG_FORMAT),
@@ -54,13 +57,20 @@ fn drafts(typed: &Typed, need: Need, problems: &mut Problems) -> Vec<Draft> {
     let common = typed.file.as_ref().map_or(&empty, |file| &file.kafka);
     let in_file: &[TypedPipeline] = typed.file.as_ref().map_or(&[], |file| &file.pipelines);
     let alone = in_file.len() < 2;
+    // What is for routes is for the pipelines that have some.
+    let any_routed = in_file.iter().any(|found| found.routes.is_some());
+    let plain = [&variables, &flags].map(without_routing);
     let mut draft = |found: Option<&TypedPipeline>| {
+        let all_layers = !any_routed || found.is_some_and(|found| found.routes.is_some());
+        let [variables, flags] =
+            if all_layers { [&variables, &flags] } else { [&plain[0], &plain[1]] };
         let mut reader = Reader {
-            layers: vec![found.map_or(&none, |found| &found.layer), &variables, &flags],
+            layers: vec![found.map_or(&none, |found| &found.layer), variables, flags],
             folder: typed.file.as_ref().map(|file| file.folder.as_path()),
             spot: found.map(|found| &found.spot),
             alone,
             problems: &mut *problems,
+            broken: BTreeSet::new(),
         };
         let kafka = Kafka {
             layers: [
@@ -80,6 +90,15 @@ fn drafts(typed: &Typed, need: Need, problems: &mut Problems) -> Vec<Draft> {
     };
     side_by_side::check(&drafts, problems);
     drafts
+}
+
+/// A layer without what says which routes count.
+fn without_routing(layer: &Layer) -> Layer {
+    let mut layer = layer.clone();
+    for row in [&table::MATCH.row, &table::UNMATCHED.row] {
+        layer.remove(row.key);
+    }
+    layer
 }
 
 /// A layer of flags or variables without what is ambiguous when the file has several pipelines.

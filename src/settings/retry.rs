@@ -40,7 +40,8 @@ pub fn retry(reader: &mut Reader<'_>) -> RetrySettings {
         on_rejected: on_rejected.map_or(standard, |found| found.value),
         on_exhausted: on_exhausted.map_or(standard, |found| found.value),
     };
-    if let Some(place) = initial.or(max).map(|found| found.place) {
+    let sound = reader.is_sound(&[&table::RETRY_INITIAL.row, &table::RETRY_MAX.row]);
+    if let Some(place) = initial.or(max).filter(|_| sound).map(|found| found.place) {
         checks::retry_waits(&retry, &place, reader.problems);
     }
     retry

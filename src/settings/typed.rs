@@ -14,7 +14,7 @@ pub struct Text {
     pub value: String,
     /// As written, for messages: a `${NAME}` stays one, so that no secret shows.
     pub written: String,
-    /// What stood for each `${NAME}`.
+    /// What was filled in.
     pub filled: Filled,
     /// Line and column of its first character, where it stands in the file as it is.
     pub verbatim: Option<(usize, usize)>,
@@ -38,7 +38,7 @@ impl Text {
     /// A text that stands in the file as it is has the language's line and column there; of another
     /// one they can only be counted in the text itself.
     pub fn locate(&self, place: &Place, error: &ExpressionError) -> (Place, String) {
-        let said = self.filled.hide(&error.message).replace('\n', " ");
+        let said = self.filled.reason(&error.message, &self.written).replace('\n', " ");
         let (line, column) = (error.line, error.column);
         match (place, self.verbatim) {
             (Place::File(spot), Some((first, indent))) => {

@@ -13,11 +13,13 @@ use keyway_actors::{Action, OffsetOverflow, Ordering};
 
 use super::KafkaProperties;
 
+mod filled;
 mod http;
 
+pub use filled::Filled;
 pub use http::{
     AuthKind, AuthSettings, Coding, CompressionSettings, DestinationSettings, EventMode,
-    EventSettings, Filled, HttpSettings, Pace, Routes, SecretSource, Way,
+    EventSettings, HttpSettings, Pace, Routes, SecretSource, Way, Written,
 };
 
 /// The settings of one process.

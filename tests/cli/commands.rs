@@ -114,7 +114,7 @@ fn check_record_prints_the_plan_and_sends_nothing() {
     assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
     assert_eq!(
         output.stdout,
-        "pipeline shop\n  1. PUT http://h/orders/a%20b?via=keyway\n     x-region: eu\n     \
+        "pipeline shop\n  1. PUT http://h/orders/a%20b?via=...\n     x-region: eu\n     \
          body: the record's value\n  2. POST http://h/audit/t/2/7\n     body: k"
     );
     let output = plan(r#"{"value": {"type": "heartbeat"}}"#);
@@ -135,6 +135,37 @@ fn check_record_prints_the_plan_and_sends_nothing() {
     let output = keyway.flag("--record", "record.json").output();
     assert_eq!(output.code, 0, "{output:?}");
     assert!(output.stdout.contains(&format!("1. POST {}", trap.url())), "{}", output.stdout);
+    trap.assert_untouched();
+}
+
+/// It printed "the record's value", and an envelope was sent.
+#[test]
+fn check_record_says_that_a_record_is_sent_as_an_event() {
+    let trap = Trap::new();
+    let plan = |mode: &str, record: &str| {
+        let keyway = trap.command("check").env("KEYWAY_HTTP_CLOUDEVENTS_MODE", mode);
+        keyway.write("record.json", record);
+        let output = keyway.flag("--record", "record.json").output();
+        assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
+        output.stdout
+    };
+    let (simple, event) = (
+        r#"{"value": 1}"#,
+        r#"{"value": {}, "headers": {"Content-Type": "Application/CloudEvents+json"}}"#,
+    );
+    for (mode, record, body) in [
+        ("off", event, "body: the record's value"),
+        ("binary", simple, "body: the record's value, with what it is as an event in ce- headers"),
+        (
+            "structured",
+            simple,
+            "body: the record as an event: a JSON document with its value in it",
+        ),
+        ("structured", event, "body: the record's value, which is an event in itself"),
+    ] {
+        let printed = plan(mode, record);
+        assert!(printed.trim_end().ends_with(body), "{body} is not in\n{printed}");
+    }
     trap.assert_untouched();
 }
 

@@ -173,6 +173,29 @@ fn check_never_shows_the_secrets_of_the_delivery() {
 }
 
 #[test]
+fn what_is_filled_into_a_url_and_a_condition_is_shown_by_its_name() {
+    let trap = Trap::new();
+    let check = |more: &[&str]| {
+        let keyway = Keyway::command(["check"].into_iter().chain(more.iter().copied()))
+            .flag("--brokers", trap.address())
+            .topic("orders")
+            .env("TOKEN", SECRET);
+        keyway.write("record.json", "{\"value\": 1}");
+        let file = "[[pipeline]]\nhttp.url = 'http://h/${TOKEN}?a=${TOKEN}'\n\
+                    http.success_when = 'text != \"${TOKEN}\"'\n";
+        keyway.config(file).output()
+    };
+    for more in [&[][..], &["--record", "record.json"]] {
+        let output = check(more);
+        assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
+        assert_silent("check", &output.stdout);
+        assert!(output.stdout.contains("http://h/${TOKEN}?..."), "{}", output.stdout);
+    }
+    assert!(check(&[]).stdout.contains("for which: text != \"${TOKEN}\""));
+    trap.assert_untouched();
+}
+
+#[test]
 fn what_is_filled_into_routes_is_shown_by_its_name() {
     let trap = Trap::new();
     let file = "[[pipeline]]\n[[pipeline.route]]\nwhen = 'key != \"${TOKEN}\"'\n\
@@ -192,6 +215,16 @@ fn what_is_filled_into_routes_is_shown_by_its_name() {
         assert_silent("check", &output.stdout);
     }
     assert!(check(file, &["--record", "record.json"]).stdout.contains("token=${TOKEN}"));
+    // Changed by a filter, and text of a query that is no variable.
+    let changed = file
+        .replace("token=${TOKEN}", "{{ \"${TOKEN}\" | upper }}")
+        .replace("X-Other = '${TOKEN}'", "X-Other = '{{ \"${TOKEN}\" | upper }}'");
+    let literal = file.replace("token=${TOKEN}", &format!("token={SECRET}"));
+    for file in [changed, literal] {
+        let output = check(&file, &["--record", "record.json"]);
+        assert_eq!((output.code, output.stderr.as_str()), (0, ""), "{output:?}");
+        assert_silent("check", &output.stdout.to_lowercase());
+    }
     let output = check(&file.replace("!= ", "!= kye "), &[]);
     assert_eq!(output.code, 78, "{output:?}");
     assert_silent("a refusal", &output.stderr);

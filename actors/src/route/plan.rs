@@ -1,7 +1,5 @@
 //! The requests of a record, one after the other.
 
-use std::fmt;
-
 use smallvec::SmallVec;
 
 use super::request::Request;
@@ -41,13 +39,6 @@ impl Plan {
         self.requests.iter().map(Request::bytes).sum()
     }
 
-    /// The plan as `keyway check` prints it: whole URLs and short bodies, and headers save those that
-    /// look secret.
-    /// For the one who wrote the routes, not for a log.
-    pub fn text(&self) -> PlanText<'_> {
-        PlanText(self)
-    }
-
     /// The caller sees to it that there are no more than [`MAX_REQUESTS`].
     pub(super) fn push(&mut self, request: Request) {
         self.requests.push(request);
@@ -69,52 +60,6 @@ impl TryFrom<Vec<Request>> for Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} requests for one record; a plan has at most {MAX_REQUESTS}")]
 pub struct TooManyRequests(pub usize);
-
-/// A plan as text, see [`Plan::text`].
-#[derive(Debug)]
-pub struct PlanText<'a>(&'a Plan);
-
-impl fmt::Display for PlanText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.requests.is_empty() {
-            return f.write_str("no request: the record is filtered\n");
-        }
-        for (number, request) in (1..).zip(&self.0.requests) {
-            writeln!(f, "{number}. {} {}", request.method_used(), request.target().whole())?;
-            for (name, value) in request.headers() {
-                let shown = if looks_secret(name.as_str()) { None } else { value.to_str().ok() };
-                writeln!(f, "   {name}: {}", shown.unwrap_or("(not shown)"))?;
-            }
-            match request.body_given() {
-                None => writeln!(f, "   body: the record's value")?,
-                Some(body) => writeln!(f, "   body: {}", Body(body))?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A body of its own: as it is while it is short text.
-struct Body<'a>(&'a [u8]);
-
-impl fmt::Display for Body<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHORT: usize = 4096;
-        match std::str::from_utf8(self.0) {
-            Ok(text) if text.len() <= SHORT && !text.contains(char::is_control) => {
-                f.write_str(text)
-            }
-            _ => write!(f, "{} bytes of its own", self.0.len()),
-        }
-    }
-}
-
-/// Whether a header usually holds a secret, by its name.
-fn looks_secret(name: &str) -> bool {
-    ["auth", "cookie", "key", "password", "secret", "signature", "token"]
-        .iter()
-        .any(|word| name.contains(word))
-}
 
 #[cfg(test)]
 mod tests {
@@ -145,31 +90,5 @@ mod tests {
         assert!(header >= plain + 500);
         let url = Plan::one(Request::new(&format!("https://h/{}", "u".repeat(300))).unwrap());
         assert!(url.bytes() >= 300);
-    }
-
-    #[test]
-    fn a_plan_is_printed_without_secrets() {
-        let second = request()
-            .header("X-Region", "eu")
-            .and_then(|it| it.header("X-Api-Key", "hush"))
-            .unwrap()
-            .body(Bytes::from(r#"{"a":1}"#));
-        let plan = Plan::try_from(vec![request(), second]).unwrap();
-        assert_eq!(
-            plan.text().to_string(),
-            "1. POST https://h/a?b=c\n   body: the record's value\n\
-             2. POST https://h/a?b=c\n   x-region: eu\n   x-api-key: (not shown)\n   \
-             body: {\"a\":1}\n"
-        );
-        assert!(Plan::filtered().text().to_string().contains("filtered"));
-    }
-
-    #[test]
-    fn a_body_that_is_long_or_no_text_is_told_by_its_size() {
-        for body in [vec![b'a'; 4097], b"\xff\xfe".to_vec(), b"two\nlines".to_vec()] {
-            let size = format!("body: {} bytes of its own", body.len());
-            let text = Plan::one(request().body(body.into())).text().to_string();
-            assert!(text.contains(&size), "{text}");
-        }
     }
 }

@@ -132,16 +132,23 @@ impl Request {
         &self.target
     }
 
-    pub(crate) fn method_used(&self) -> &Method {
+    /// The whole URL, with its query, which may hold a secret.
+    pub fn url(&self) -> String {
+        self.target.whole()
+    }
+
+    /// The method.
+    pub fn method_used(&self) -> &Method {
         &self.method
     }
 
-    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+    /// The headers of its own; their values may hold secrets.
+    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers
     }
 
-    /// `None` for the record's value.
-    pub(crate) fn body_given(&self) -> Option<&Bytes> {
+    /// The body of its own; `None` for the record's value.
+    pub fn body_given(&self) -> Option<&Bytes> {
         self.body.as_ref()
     }
 

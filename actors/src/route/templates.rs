@@ -97,8 +97,28 @@ impl TemplateRoutes {
     }
 }
 
-impl Route for TemplateRoutes {
-    fn plan(&self, record: &Record, context: &PlanContext<'_>) -> Result<Plan, Refusal> {
+impl TemplateRoutes {
+    /// The plan, with where each of its requests is written: which route, and which request of it,
+    /// both from 0. For whoever shows a plan to the one who wrote the routes.
+    ///
+    /// # Errors
+    /// As of [`Route::plan`].
+    pub fn plan_with_places(
+        &self,
+        record: &Record,
+        context: &PlanContext<'_>,
+    ) -> Result<(Plan, Vec<(usize, usize)>), Refusal> {
+        let mut places = Vec::new();
+        let plan = self.make(record, context, |route, request| places.push((route, request)))?;
+        Ok((plan, places))
+    }
+
+    fn make(
+        &self,
+        record: &Record,
+        context: &PlanContext<'_>,
+        mut made_of: impl FnMut(usize, usize),
+    ) -> Result<Plan, Refusal> {
         let mut lazy = Lazy::new(record, context, &self.used);
         let mut plan = Plan::filtered();
         let mut matched = false;
@@ -113,6 +133,7 @@ impl Route for TemplateRoutes {
                 plan.push(made.map_err(|(field, message)| {
                     rejected(&Place { route: Some(number), request: Some(index), field }, &message)
                 })?);
+                made_of(number, index);
             }
             if self.mode == MatchMode::First {
                 break;
@@ -123,6 +144,12 @@ impl Route for TemplateRoutes {
         } else {
             Err(Refusal::Unmatched(self.unmatched))
         }
+    }
+}
+
+impl Route for TemplateRoutes {
+    fn plan(&self, record: &Record, context: &PlanContext<'_>) -> Result<Plan, Refusal> {
+        self.make(record, context, |_, _| {})
     }
 
     fn destinations(&self) -> Option<usize> {

@@ -156,6 +156,32 @@ fn only_what_was_asked_for_is_told() {
     assert_eq!((message.kind, message.count), (AlertKind::DeadLettered, 2));
 }
 
+/// It was named in the first message alone.
+#[test]
+fn a_breaker_that_opens_again_is_told_of_with_its_destination() {
+    let (mut alert, mut all) = (alert(), [status("orders")]);
+    all[0].totals.breakers_opened = 1;
+    all[0].destinations = vec![destination("https://a:443", OPEN)];
+    alert.look(&all, at(10));
+    assert!(alert.next(at(11)).is_some());
+    alert.arrived(at(11));
+    for second in [20, 30] {
+        all[0].totals.breakers_opened += 1;
+        alert.look(&all, at(second));
+    }
+    let again = alert.last(at(36)).unwrap();
+    assert_eq!((again.count, again.destination.as_deref()), (2, Some("https://a:443")));
+    assert!(again.text.ends_with(": https://a:443"), "{}", again.text);
+    alert.arrived(at(36));
+    // Of two that are ill it cannot be told which.
+    all[0].destinations.push(destination("https://b:443", OPEN));
+    all[0].totals.breakers_opened += 2;
+    alert.look(&all, at(40));
+    let both = alert.last(at(41)).unwrap();
+    assert_eq!((both.count, both.destination), (2, None));
+    assert!(both.text.ends_with(": https://a:443, https://b:443"), "{}", both.text);
+}
+
 #[test]
 fn a_breaker_is_told_of_with_its_destination_and_again_when_it_closed() {
     let (mut alert, mut all) = (alert(), [status("orders")]);

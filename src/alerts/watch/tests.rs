@@ -32,8 +32,11 @@ fn a_breaker_that_opened_and_closed_between_two_looks_counts() {
     it.destinations = vec![destination("x", BreakerState::Closed)];
     assert_eq!(news(&mut watch, &it, 1), []);
     it.totals.breakers_opened = 2;
-    let expected = (AlertKind::BreakerOpened, Turn::Happened(2), vec![]);
-    assert_eq!(news(&mut watch, &it, 2), [expected]);
+    let expected = |names| (AlertKind::BreakerOpened, Turn::Happened(2), names);
+    assert_eq!(news(&mut watch, &it, 2), [expected(vec!["x".to_owned()])], "there is no other");
+    it.destinations.push(destination("y", BreakerState::Closed));
+    it.totals.breakers_opened = 4;
+    assert_eq!(news(&mut watch, &it, 3), [expected(vec![])]);
 }
 
 #[test]
@@ -46,12 +49,12 @@ fn a_breaker_that_opens_again_at_each_probe_is_news_once() {
     it.destinations = vec![destination("x", OPEN), destination("y", BreakerState::Closed)];
     assert_eq!(news(&mut watch, &it, 1), [opened(Turn::Happened(0), &["x"])]);
     it.totals.breakers_opened = 1;
-    assert_eq!(news(&mut watch, &it, 2), [opened(Turn::Again(1), &[])]);
+    assert_eq!(news(&mut watch, &it, 2), [opened(Turn::Again(1), &["x"])]);
     it.destinations[0].breaker = Some(BreakerState::HalfOpen);
     assert_eq!(news(&mut watch, &it, 3), []);
     it.totals.breakers_opened = 3;
     it.destinations = vec![destination("x", OPEN), destination("y", OPEN)];
-    assert_eq!(news(&mut watch, &it, 4), [opened(Turn::Happened(2), &["y"])]);
+    assert_eq!(news(&mut watch, &it, 4), [opened(Turn::Happened(2), &["x", "y"])]);
 }
 
 #[test]

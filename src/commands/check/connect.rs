@@ -234,7 +234,8 @@ fn try_endpoints(http: &HttpSettings) -> Result<Vec<Finding>, SinkRefused> {
     Ok(match &http.way {
         Way::One(_) => {
             let tried = System::new().block_on(probe(&sink));
-            vec![of_endpoint(&sink.shown_url().unwrap_or_default(), tried, "`http.url`")]
+            let url = http.filled.hide(&sink.shown_url().unwrap_or_default());
+            vec![of_endpoint(&url, tried, "`http.url`")]
         }
         Way::Routes(written) => try_destinations(&sink, &wiring::routes(written)?.origins()),
     })

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use keyway_actors::core::retry::{Jitter, RetryPolicy, Trigger};
 use keyway_actors::{Action, OffsetOverflow, Ordering};
 
-pub use self::http::shown_url;
+pub use self::http::{shown_url, written_url};
 use crate::alerts::AlertSettings;
 use crate::commands::words::{count, grouped, size};
 use crate::settings::value::in_words;

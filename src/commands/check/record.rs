@@ -1,20 +1,17 @@
-//! `keyway check --record FILE`: the plan that a record would get, and nothing is sent.
+//! The record of `keyway check --record FILE`.
 //!
 //! The file is a JSON object. `value` is any JSON, or a text as a string; bytes come as
 //! `value_base64`. All but the value may be left out.
 
-use std::io::{self, Write};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use keyway_actors::Record;
-use keyway_actors::route::{PlanContext, Refusal, Route, TemplateRoutes, Unmatched};
-use serde_json::{Map, Value};
-
-use super::plan::shown_url;
-use crate::settings::{PipelineSettings, Routes, Settings, Way};
-use crate::wiring;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// What an example may have.
 const KEYS: [&str; 9] = [
@@ -44,6 +41,9 @@ pub struct Example {
     headers: Headers,
 }
 
+/// What the file has: each value as it is written there.
+type Fields<'a> = BTreeMap<String, &'a RawValue>;
+
 /// Names, and values that may be null.
 type Headers = Vec<(String, Option<Vec<u8>>)>;
 
@@ -59,12 +59,19 @@ impl Example {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let Value::Object(fields) = value else {
-            return Err("expected a JSON object, {\"value\": ...}".to_owned());
-        };
+        // Values as they are written: a record is bytes, and what a parser makes of `1e2` others.
+        let fields =
+            serde_json::from_str::<Fields<'_>>(text).map_err(
+                |error| match serde_json::from_str::<IgnoredAny>(text) {
+                    Ok(_) => "expected a JSON object; a value alone goes into \"value\", as in {\"value\": ...}".to_owned(),
+                    Err(_) => error.to_string(),
+                },
+            )?;
         if let Some(unknown) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            return Err(format!("unknown key {unknown:?}; there are {}", KEYS.join(", ")));
+            return Err(format!(
+                "unknown key {unknown:?}; a record has {}; a value alone goes into \"value\"",
+                KEYS.join(", ")
+            ));
         }
         if !fields.contains_key("value") && !fields.contains_key("value_base64") {
             return Err("value is missing; write null for a tombstone".to_owned());
@@ -74,20 +81,27 @@ impl Example {
             partition: number(&fields, "partition")?.unwrap_or_default(),
             offset: number(&fields, "offset")?.unwrap_or_default(),
             timestamp: number(&fields, "timestamp")?,
-            key: bytes(&fields, "key", "key_base64", |key| match key {
-                Value::String(text) => Ok(text.clone().into_bytes()),
+            key: bytes(&fields, "key", "key_base64", |key| match parsed(key) {
+                Value::String(text) => Ok(text.into_bytes()),
                 _ => Err("key: expected a string; bytes come as key_base64".to_owned()),
             })?,
-            value: bytes(&fields, "value", "value_base64", |value| match value {
-                Value::String(text) => Ok(text.clone().into_bytes()),
-                other => serde_json::to_vec(other).map_err(|error| error.to_string()),
+            value: bytes(&fields, "value", "value_base64", |value| match value.get() {
+                text if text.starts_with('"') => serde_json::from_str(text)
+                    .map(String::into_bytes)
+                    .map_err(|error| format!("value: {error}")),
+                json => Ok(json.as_bytes().to_vec()),
             })?,
             headers: headers(&fields)?,
         })
     }
 
+    /// The topic, where the file names one.
+    pub fn topic(&self) -> Option<&str> {
+        self.topic.as_deref()
+    }
+
     /// The record as a pipeline would get it.
-    fn record(&self, topic: &str) -> Record {
+    pub fn record(&self, topic: &str) -> Record {
         let mut record = Record::builder(topic, self.partition, self.offset);
         if let Some(timestamp) = self.timestamp {
             record = record.timestamp(timestamp);
@@ -108,22 +122,27 @@ impl Example {
     }
 }
 
-fn text_of(fields: &Map<String, Value>, key: &str) -> Result<Option<String>, String> {
-    match fields.get(key) {
+/// A value that was accepted as JSON before.
+fn parsed(value: &RawValue) -> Value {
+    serde_json::from_str(value.get()).unwrap_or_default()
+}
+
+fn text_of(fields: &Fields<'_>, key: &str) -> Result<Option<String>, String> {
+    match fields.get(key).map(|value| parsed(value)) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(format!("{key}: expected a string")),
     }
 }
 
-fn number<T: TryFrom<i64>>(fields: &Map<String, Value>, key: &str) -> Result<Option<T>, String> {
+fn number<T: TryFrom<i64>>(fields: &Fields<'_>, key: &str) -> Result<Option<T>, String> {
     let read = |value: &Value| {
         let number = value.as_i64().filter(|number| *number >= 0)?;
         T::try_from(number).ok()
     };
-    match fields.get(key) {
+    match fields.get(key).map(|value| parsed(value)) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => read(value)
+        Some(value) => read(&value)
             .map(Some)
             .ok_or_else(|| format!("{key}: expected a whole number of at least 0")),
     }
@@ -131,80 +150,36 @@ fn number<T: TryFrom<i64>>(fields: &Map<String, Value>, key: &str) -> Result<Opt
 
 /// What is given under one of two keys; nothing where it is null.
 fn bytes(
-    fields: &Map<String, Value>,
+    fields: &Fields<'_>,
     plain: &str,
     coded: &str,
-    read: impl FnOnce(&Value) -> Result<Vec<u8>, String>,
+    read: impl FnOnce(&RawValue) -> Result<Vec<u8>, String>,
 ) -> Result<Option<Vec<u8>>, String> {
     match (fields.get(plain), fields.get(coded)) {
         (Some(_), Some(_)) => Err(format!("{plain} and {coded} are both given; keep one of them")),
-        (None | Some(Value::Null), None) | (None, Some(Value::Null)) => Ok(None),
+        (None, None) => Ok(None),
+        (Some(value), None) | (None, Some(value)) if value.get() == "null" => Ok(None),
         (Some(value), None) => read(value).map(Some),
         (None, Some(value)) => {
-            let bytes = value.as_str().and_then(|text| BASE64_STANDARD.decode(text).ok());
+            let bytes = parsed(value);
+            let bytes = bytes.as_str().and_then(|text| BASE64_STANDARD.decode(text).ok());
             bytes.map(Some).ok_or_else(|| format!("{coded}: expected Base64"))
         }
     }
 }
 
-fn headers(fields: &Map<String, Value>) -> Result<Headers, String> {
-    let fields = match fields.get("headers") {
+fn headers(fields: &Fields<'_>) -> Result<Headers, String> {
+    let fields = match fields.get("headers").map(|value| parsed(value)) {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Object(fields)) => fields,
         Some(_) => return Err("headers: expected an object".to_owned()),
     };
-    let header = |(name, value): (&String, &Value)| match value {
-        Value::Null => Ok((name.clone(), None)),
-        Value::String(text) => Ok((name.clone(), Some(text.clone().into_bytes()))),
+    let header = |(name, value): (String, Value)| match value {
+        Value::Null => Ok((name, None)),
+        Value::String(text) => Ok((name, Some(text.into_bytes()))),
         _ => Err(format!("headers: {name:?}: expected a string or null")),
     };
-    fields.iter().map(header).collect()
-}
-
-/// Prints the plan that each pipeline makes of a record. Whether none refuses it.
-pub fn plans(settings: &Settings, example: &Example, out: &mut dyn Write) -> io::Result<bool> {
-    let mut accepted = true;
-    for pipeline in &settings.pipelines {
-        writeln!(out, "pipeline {}", pipeline.name)?;
-        let plain = pipeline.topics.iter().find(|topic| !topic.starts_with('^'));
-        let topic = example.topic.as_ref().or(plain).map_or("topic", String::as_str);
-        accepted &= plan(pipeline, &example.record(topic), out)?;
-    }
-    Ok(accepted)
-}
-
-/// Prints the plan that a pipeline makes of a record. Whether it does not refuse it.
-pub fn plan(pipeline: &PipelineSettings, record: &Record, out: &mut dyn Write) -> io::Result<bool> {
-    let (text, accepted) = match &pipeline.http.way {
-        Way::One(url) => {
-            (format!("1. POST {}\n   body: the record's value\n", shown_url(url)), true)
-        }
-        Way::Routes(routes) => match wiring::routes(routes) {
-            Ok(route) => routed(routes, &route, record, &pipeline.group_id),
-            Err(error) => (format!("{error}\n"), false),
-        },
-    };
-    for line in text.lines() {
-        writeln!(out, "  {line}")?;
-    }
-    Ok(accepted)
-}
-
-fn routed(routes: &Routes, route: &TemplateRoutes, record: &Record, group: &str) -> (String, bool) {
-    let (text, accepted) = match route.plan(record, &PlanContext::new(1, group)) {
-        Ok(plan) => (plan.text().to_string(), true),
-        Err(Refusal::Rejected(failure)) => (format!("rejected: {failure}\n"), false),
-        Err(Refusal::Unmatched(unmatched)) => {
-            let what = match unmatched {
-                Unmatched::Filter => "filtered",
-                Unmatched::DeadLetter => "dead-lettered",
-                Unmatched::Stop => "the pipeline stops",
-            };
-            let text = format!("no route matches: {what}\n");
-            (text, unmatched == Unmatched::Filter)
-        }
-    };
-    (routes.filled.hide(&text), accepted)
+    fields.into_iter().map(header).collect()
 }
 
 #[cfg(test)]
@@ -218,7 +193,7 @@ mod tests {
         let record = Example::parse(text).expect("it is a record").record("t");
         assert_eq!((record.topic(), record.partition(), record.offset()), ("t", 3, 42));
         assert_eq!((record.timestamp(), record.key()), (Some(7), Some(&b"k"[..])));
-        assert_eq!(record.value().as_deref(), Some(&br#"{"a":1}"#[..]));
+        assert_eq!(record.value().as_deref(), Some(&br#"{"a": 1}"#[..]));
         assert_eq!((record.header("x"), record.header("y")), (Some(&b"1"[..]), None));
         assert_eq!(record.headers().count(), 2);
     }
@@ -228,6 +203,9 @@ mod tests {
         let value = |text: &str| Example::parse(text).expect(text).value;
         assert_eq!(value(r#"{"value": "plain"}"#), Some(b"plain".to_vec()));
         assert_eq!(value(r#"{"value": [1]}"#), Some(b"[1]".to_vec()));
+        // Byte for byte: a parser would sort the names, and make 100.0 of 1e2.
+        let written = r#"{"b": 1e2,  "a":[ 1.0, 0.10 ]}"#;
+        assert_eq!(value(&format!("{{\"value\": {written} }}")), Some(written.into()));
         assert_eq!(value(r#"{"value": null}"#), None);
         assert_eq!(value(r#"{"value_base64": "/wA="}"#), Some(vec![0xff, 0]));
         let key = Example::parse(r#"{"value": 1, "key_base64": "/w=="}"#).expect("a record").key;
@@ -240,9 +218,14 @@ mod tests {
             ("", "EOF"),
             ("[]", "expected a JSON object"),
             ("{}", "value is missing"),
-            (r#"{"value": 1, "vlaue": 2}"#, "unknown key \"vlaue\""),
+            (
+                r#"{"value": 1, "vlaue": 2}"#,
+                "unknown key \"vlaue\"; a record has topic, partition,",
+            ),
+            (r#"{"id": 5}"#, "a value alone goes into \"value\""),
             (r#"{"value": 1, "value_base64": ""}"#, "both given"),
             (r#"{"value_base64": "!"}"#, "value_base64: expected Base64"),
+            (r#"{"value": "\ud800"}"#, "value: "),
             (r#"{"value": 1, "key": 1}"#, "key: expected a string"),
             (r#"{"value": 1, "partition": -1}"#, "partition: expected"),
             (r#"{"value": 1, "partition": 4294967296}"#, "partition: expected"),

@@ -13,7 +13,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
-use super::record;
+use super::requests;
 use crate::commands::words::count;
 use crate::settings::{PipelineSettings, Settings};
 use crate::wiring;
@@ -84,7 +84,7 @@ fn print(
     let mut accepted = true;
     for record in records {
         writeln!(out, "  {topic}/{} at {}", record.partition(), record.offset())?;
-        accepted &= record::plan(pipeline, record, out)?;
+        accepted &= requests::of_record(pipeline, record, out)?;
     }
     Ok(accepted)
 }

@@ -86,7 +86,7 @@ impl Walk<'_> {
     /// A template or condition; `None`, with a problem told, where it is no text.
     fn template(&mut self, node: &Node, key: &str, typed: &mut TypedRoutes) -> Option<TypedText> {
         let text = self.text(node, key)?;
-        typed.filled.append(&text.filled);
+        typed.filled.join(&text.filled);
         Some(TypedText { text, spot: self.spot(node.line, key) })
     }
 

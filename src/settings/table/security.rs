@@ -53,7 +53,7 @@ pub static AUTH_TOKEN: Knob<String> =
     Row::identity("http.auth.token", "KEYWAY_HTTP_AUTH_TOKEN", "bearer: the token")
         .secret()
         .rare()
-        .read(http::header_text);
+        .read(http::bearer_token);
 
 /// Its file.
 pub static AUTH_TOKEN_FILE: Knob<PathBuf> = Row::identity(

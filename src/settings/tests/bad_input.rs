@@ -269,6 +269,25 @@ fn values_of_the_wrong_kind_are_refused() {
 }
 
 #[test]
+fn only_what_is_near_is_suggested() {
+    for (variable, meant) in [
+        ("KEYWAY_RATE", "; did you mean KEYWAY_HTTP_RATE?"),
+        ("KEYWAY_HTTP_AUTH_USER", "; did you mean KEYWAY_HTTP_AUTH_USERNAME?"),
+        ("KEYWAY_HTTP_HEADERS", ""),
+    ] {
+        let problems = variables(&[(variable, "a")]);
+        assert_eq!(problems, [format!("{variable}: unknown variable{meant}")]);
+    }
+    let key = |line: &str| changed("[pipeline.http]", &format!("[pipeline.http]\n{line}"));
+    for (line, meant) in [("auth.user = 'a'", "; did you mean username?"), ("headers = 'a'", "")] {
+        let name = line.split(' ').next().unwrap_or_default();
+        let problems = key(line);
+        let told = format!("http.{name}: unknown key{meant}");
+        assert!(problems.iter().any(|line| line.ends_with(&told)), "{problems:?}");
+    }
+}
+
+#[test]
 fn a_variable_in_the_file_must_be_set() {
     assert_eq!(
         changed("http://localhost:8080/", "http://${NOPE}/"),
@@ -459,6 +478,22 @@ fn settings_that_contradict_each_other_are_refused() {
         variables(&[("KEYWAY_RETRY_MAX", "100ms")]),
         ["KEYWAY_RETRY_MAX: retry.initial (200ms) is longer than retry.max (100ms)"]
     );
+}
+
+/// The other one was compared with the default of what could not be read.
+#[test]
+fn what_is_given_badly_contradicts_nothing() {
+    for (bad, other) in [
+        (("KEYWAY_HTTP_BREAKER_OPEN_FOR", "5"), ("KEYWAY_HTTP_BREAKER_MAX_OPEN_FOR", "1s")),
+        (("KEYWAY_HTTP_BREAKER_MAX_OPEN_FOR", "5"), ("KEYWAY_HTTP_BREAKER_OPEN_FOR", "2m")),
+        (("KEYWAY_RETRY_MAX", "5"), ("KEYWAY_RETRY_INITIAL", "2m")),
+        (("KEYWAY_SENDERS", "many"), ("KEYWAY_ARBITERS", "64")),
+        (("KEYWAY_REVOKE_DEADLINE", "5"), ("KEYWAY_KAFKA_MAX_POLL_INTERVAL_MS", "20000")),
+    ] {
+        let problems = variables(&[bad, other]);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with(&format!("{}: expected", bad.0)), "{problems:?}");
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn added(lines: &str) -> Vec<String> {
     Typed::file(format!("{FILE}{lines}").leak())
         .beside("secret", "hush\n")
         .beside("broken", "hu\nsh\n")
+        .beside("two", "hu sh\n")
         .problems()
 }
 
@@ -89,6 +90,25 @@ fn a_condition_on_answers_is_compiled_at_the_start() {
     assert_eq!(bad, [format!("KEYWAY_HTTP_SUCCESS_WHEN: {end}")]);
 }
 
+/// It was shown by `check`, and by the refusal of a condition that cannot be read.
+#[test]
+fn what_is_filled_into_a_condition_is_shown_by_its_name() {
+    let file = |condition: &str| {
+        let file = format!("{FILE}success_when = '{condition}'\n");
+        Typed::file(file.leak()).variable("TOKEN", "hunter-two")
+    };
+    let condition = file("text != \"${TOKEN}\"").pipeline().http.success_when.expect("it is set");
+    assert_eq!(condition.text, "text != \"hunter-two\"");
+    assert_eq!(condition.written, "text != \"${TOKEN}\"");
+    assert!(!format!("{condition:?}").contains("hunter"));
+    // Without its quotes the language reads two names, and says that it knows neither.
+    for bad in ["text != ${TOKEN}", "text ! \"${TOKEN}\"", "text != \"${TOKEN}\" | ${TOKEN}"] {
+        let problems = file(bad).problems().join("\n");
+        assert!(problems.contains("line 1, column"), "{problems}");
+        assert!(!problems.contains("hunter") && !problems.contains("two\""), "{problems}");
+    }
+}
+
 #[test]
 fn a_kind_of_authorization_takes_what_is_its_own() {
     let missing = |key: &str, variable: &str| {
@@ -149,6 +169,23 @@ fn a_secret_comes_from_one_place() {
     );
 }
 
+/// It was refused without its place, by the sender, and not for the real reason.
+#[test]
+fn a_token_that_cannot_be_sent_is_refused_in_its_place_with_the_reason() {
+    let auth = "[pipeline.http.auth]\nkind = \"bearer\"\n";
+    let place = "keyway.toml:10: pipeline \"orders\": http.auth.token";
+    let expected = "expected printable ASCII without spaces, but";
+    let hidden = "what was given is not shown";
+    let scheme = "it begins with \"Bearer \", which is sent before it anyway; leave that out";
+    for (token, why) in [("Bearer hush", scheme), ("hu sh", "it has a blank in it")] {
+        let problems = added(&format!("{auth}token = \"{token}\"\n"));
+        assert_eq!(problems, [format!("{place}: {expected} {why}; {hidden}")]);
+    }
+    let file = added(&format!("{auth}token_file = \"two\"\n"));
+    assert_eq!(file.len(), 1);
+    assert!(file[0].ends_with(&format!("{expected} it has a blank in it")), "{file:?}");
+}
+
 #[test]
 fn the_higher_layer_decides_between_a_secret_and_its_file() {
     let file = format!("{FILE}[pipeline.http.auth]\nkind = \"bearer\"\ntoken_file = \"secret\"\n");
@@ -163,8 +200,10 @@ fn the_higher_layer_decides_between_a_secret_and_its_file() {
     assert_eq!(typed.pipeline().http.auth, AuthSettings::Bearer { token });
 
     let file = format!("{FILE}[pipeline.http.auth]\nkind = \"bearer\"\ntoken = \"hush\"\n");
-    // Any file of one line will do.
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/rustfmt.toml");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("secret");
+    fs::write(&path, "hush\n").expect("the secret is written");
+    let path: &str = path.display().to_string().leak();
     let typed = Typed::file(file.leak()).variable("KEYWAY_HTTP_AUTH_TOKEN_FILE", path);
     let token = SecretSource::File(path.into());
     assert_eq!(typed.pipeline().http.auth, AuthSettings::Bearer { token });

@@ -144,6 +144,39 @@ fn where_the_text_is_not_as_it_stands_there_its_own_column_is_told() {
     assert!(!filled[0].contains("hunter2"), "{filled:?}");
 }
 
+/// They were replaced when the request was sent, without a word.
+#[test]
+fn a_header_that_another_setting_sets_is_refused() {
+    let with = |settings: &str, request: &str| {
+        let route = format!("[[pipeline.route]]\nrequest = [{{ url = 'http://h/', {request} }}]\n");
+        typed(&format!("{settings}\n{route}"))
+    };
+    let bearer = "http.auth = { kind = 'bearer', token = 'hush' }";
+    let own = "http.auth = { kind = 'header', name = 'X-Api-Key', value = 'hush' }";
+    let events = "http.cloudevents.mode = 'binary'";
+    for (settings, header, who) in [
+        (bearer, "authorization", "http.auth.kind = \"bearer\""),
+        (own, "x-api-key", "http.auth.name"),
+        (events, "Ce-Type", "http.cloudevents.mode = \"binary\""),
+        ("http.compression = 'gzip'", "Content-Encoding", "http.compression"),
+    ] {
+        let problems = with(settings, &format!("headers = {{ {header} = 'a' }}")).problems();
+        let place = format!("{}: pipeline 1: route 1, request 1, header {header}", at(3));
+        let what = "sets this header; leave out the one or the other";
+        assert_eq!(problems, [format!("{place}: {who} {what}")]);
+    }
+    for (settings, request) in [
+        (bearer, "headers = { X-Api-Key = 'a' }"),
+        (own, "headers = { Authorization = 'a' }"),
+        (events, "body = 'b', headers = { Ce-Type = 'a' }"),
+        (events, "headers = { Content-Type = 'a/b' }"),
+        ("http.cloudevents.mode = 'structured'", "headers = { Content-Type = 'a/b' }"),
+        ("", "headers = { Ce-Type = 'a', Content-Encoding = 'gzip' }"),
+    ] {
+        with(settings, request).settings();
+    }
+}
+
 #[test]
 fn a_mistake_in_success_when_has_its_place_too() {
     let file =
@@ -171,6 +204,9 @@ fn a_host_of_a_record_is_allowed_or_refused_at_the_start() {
     assert_eq!(refused.len(), 1);
     assert!(refused[0].starts_with(&at(2)) && refused[0].contains("allowed_hosts"), "{refused:?}");
     typed(&format!("http.allowed_hosts = ['*.hooks.example']\n{route}")).settings();
+    let bad = problems(&format!("http.allowed_hosts = ['https://a.example']\n{route}"));
+    assert_eq!(bad.len(), 1, "there are some: {bad:?}");
+    assert!(bad[0].contains("http.allowed_hosts: expected a host"), "{bad:?}");
 }
 
 #[test]

@@ -15,6 +15,28 @@ senders = 5
 http.url = "http://two/"
 "#;
 
+/// The plain one was told that there are no routes, without its name.
+#[test]
+fn what_is_for_routes_is_for_the_pipelines_that_have_some() {
+    let file = "[kafka]\n\"bootstrap.servers\" = \"a:1\"\n\
+                [[pipeline]]\nname = \"a\"\ntopics = [\"a\"]\nhttp.url = \"http://a/\"\n\
+                [[pipeline]]\nname = \"b\"\ntopics = [\"b\"]\n[[pipeline.route]]\n";
+    let with = |file: &'static str| {
+        let typed = Typed::file(file).variable("KEYWAY_MATCH", "all");
+        typed.variable("KEYWAY_UNMATCHED", "stop")
+    };
+    let pipelines = with(file).settings().pipelines;
+    let Way::Routes(routes) = &pipelines[1].http.way else { panic!("it has routes") };
+    assert_eq!(routes.settings.mode, keyway_actors::route::MatchMode::All);
+    assert_eq!(routes.settings.unmatched, keyway_actors::route::Unmatched::Stop);
+    let none = file.replace("[[pipeline.route]]", "http.url = \"http://b/\"");
+    let alone = "there are no routes ([[pipeline.route]]) that it is for";
+    assert_eq!(
+        with(none.leak()).problems(),
+        [format!("KEYWAY_MATCH: {alone}"), format!("KEYWAY_UNMATCHED: {alone}")]
+    );
+}
+
 #[test]
 fn tuning_applies_to_every_pipeline() {
     let settings = Typed::file(TWO)

@@ -11,11 +11,15 @@ use keyway_actors::core::destinations::RetryAfter;
 use keyway_actors::route::RoutesSettings;
 use keyway_actors::sink::http::{ConnectionPolicy, Network, Proxies, TlsFiles};
 
+use super::Filled;
+
 /// Where and how records are requested.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
     /// Where.
     pub way: Way,
+    /// What stands for each `${NAME}` in the URL, where there is but one.
+    pub filled: Filled,
     /// How long a request may take, connecting included; at least 1 ms.
     pub timeout: Duration,
     /// How long a connection may take; at least 1 ms.
@@ -31,7 +35,7 @@ pub struct HttpSettings {
     /// How bodies are compressed; `None`: not at all.
     pub compression: Option<CompressionSettings>,
     /// The condition, compiled once already, that a 2xx answer meets if it is a success.
-    pub success_when: Option<String>,
+    pub success_when: Option<Written>,
     /// How records become events; `None`: they do not.
     pub cloud_events: Option<EventSettings>,
     /// What requests are signed with; none: they are not.
@@ -67,6 +71,21 @@ impl fmt::Debug for Way {
     }
 }
 
+/// A text of the file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Written {
+    /// With `${NAME}` filled in, maybe with a secret.
+    pub text: String,
+    /// As the file has it: to be shown.
+    pub written: String,
+}
+
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.written.fmt(f)
+    }
+}
+
 /// The routes of a pipeline; they have been compiled once without an error.
 #[derive(Clone)]
 pub struct Routes {
@@ -76,40 +95,6 @@ pub struct Routes {
     pub written: RoutesSettings,
     /// What stands for each `${NAME}`.
     pub filled: Filled,
-}
-
-/// What each `${NAME}` stood for, which may be a secret.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Filled(Vec<(String, String)>);
-
-impl Filled {
-    /// Adds what stands for a name.
-    pub fn add(&mut self, name: &str, value: &str) {
-        self.0.push((name.to_owned(), value.to_owned()));
-    }
-
-    /// Adds what another has.
-    pub fn append(&mut self, other: &Self) {
-        self.0.extend_from_slice(&other.0);
-    }
-
-    /// A text with each value as the `${NAME}` that it came from. What is shorter than four bytes is
-    /// no secret, and would be found everywhere.
-    pub fn hide(&self, text: &str) -> String {
-        const LEAST: usize = 4;
-        let mut pairs: Vec<_> = self.0.iter().filter(|(_, value)| value.len() >= LEAST).collect();
-        // The longest first: one may be a part of another.
-        pairs.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
-        pairs.iter().fold(text.to_owned(), |text, (name, value)| {
-            text.replace(value.as_str(), &format!("${{{name}}}"))
-        })
-    }
-}
-
-impl fmt::Debug for Filled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
-    }
 }
 
 impl fmt::Debug for Routes {
@@ -274,17 +259,6 @@ pub enum AuthSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_was_filled_in_is_shown_by_its_name() {
-        let mut filled = Filled::default();
-        filled.add("SHORT", "eu");
-        filled.add("PART", "hush");
-        filled.add("WHOLE", "hush-hush");
-        let shown = filled.hide("https://eu.example/?a=hush-hush&b=hush");
-        assert_eq!(shown, "https://eu.example/?a=${WHOLE}&b=${PART}");
-        assert!(!format!("{filled:?}").contains("hush"));
-    }
 
     #[test]
     fn a_secret_is_not_shown() {

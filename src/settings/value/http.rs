@@ -78,11 +78,42 @@ pub fn header_name(text: &str) -> Result<String, Refused> {
 
 /// A text that can be the value of a header.
 pub fn header_text(text: &str) -> Result<String, Refused> {
-    let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if printable && !text.is_empty() && text.trim() == text {
-        return Ok(text.to_owned());
+    match unsendable(text) {
+        None => Ok(text.to_owned()),
+        Some(why) => {
+            Err(Refused::expected("printable ASCII without spaces at its ends").because(why))
+        }
     }
-    Err(Refused::expected("printable ASCII without spaces at its ends"))
+}
+
+/// A token that goes behind `Bearer ` (RFC 6750).
+pub fn bearer_token(text: &str) -> Result<String, Refused> {
+    const SCHEME: &str = "bearer ";
+    let start = text.get(..SCHEME.len());
+    let why = if start.is_some_and(|start| start.eq_ignore_ascii_case(SCHEME)) {
+        Some("it begins with \"Bearer \", which is sent before it anyway; leave that out")
+    } else {
+        unsendable(text).or_else(|| text.contains(' ').then_some("it has a blank in it"))
+    };
+    match why {
+        None => Ok(text.to_owned()),
+        Some(why) => Err(Refused::expected("printable ASCII without spaces").because(why)),
+    }
+}
+
+/// Why a text cannot be the value of a header, without the text: it may be a secret.
+fn unsendable(text: &str) -> Option<&'static str> {
+    if text.is_empty() {
+        Some("it is empty")
+    } else if text.contains(char::is_control) {
+        Some("it has a line break or another control character in it")
+    } else if !text.is_ascii() {
+        Some("it has a character beyond ASCII in it")
+    } else if text.trim() != text {
+        Some("it begins or ends with a blank")
+    } else {
+        None
+    }
 }
 
 /// A text of one line.
@@ -197,6 +228,19 @@ mod tests {
         for bad in ["", " a", "a ", "a\nb", "\u{e9}"] {
             assert!(header_text(bad).is_err(), "{bad:?}");
         }
+        for (bad, why) in [
+            ("Bearer hush", "leave that out"),
+            ("bearer hush", "leave that out"),
+            ("a b", "a blank in it"),
+            ("a ", "ends with a blank"),
+            ("a\nb", "a line break"),
+            ("\u{e9}", "beyond ASCII"),
+            ("", "it is empty"),
+        ] {
+            let because = bearer_token(bad).expect_err(bad).because.unwrap_or_default();
+            assert!(because.contains(why) && !because.contains("hush"), "{because}");
+        }
+        assert!(bearer_token("a.b-c~/+=").is_ok());
         assert!(one_line("p\u{e4}ss: word ").is_ok());
         assert!(one_line("").is_err() && one_line("a\r\nb").is_err());
         assert!(user_name("me@host").is_ok());

@@ -53,6 +53,25 @@ fn record(value: &str) -> Record {
 }
 
 #[test]
+fn a_plan_comes_with_the_places_of_its_requests() {
+    let routes = RoutesSettings {
+        mode: MatchMode::All,
+        routes: vec![
+            route(Some("key == 'other'"), vec![request("http://h/a")]),
+            route(Some("key == 'k'"), vec![request("http://h/b"), request("http://h/c")]),
+            route(None, vec![request("http://h/d")]),
+        ],
+        ..RoutesSettings::default()
+    };
+    let routes = TemplateRoutes::new(&routes).unwrap();
+    let (plan, places) =
+        routes.plan_with_places(&record("1"), &PlanContext::new(1, "group")).unwrap();
+    assert_eq!(plan.requests().len(), 3);
+    assert_eq!(places, [(1, 0), (1, 1), (2, 0)]);
+    assert_eq!(plan.requests()[2].url(), "http://h/d");
+}
+
+#[test]
 fn an_order_goes_where_its_route_says() {
     let order = RequestSettings {
         method: Some("PUT".to_owned()),

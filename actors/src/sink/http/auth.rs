@@ -43,7 +43,8 @@ pub enum AuthError {
     /// A secret that cannot be sent in a header.
     #[error(
         "the {what} cannot be sent in a header: it is empty, begins or ends with a blank, or has a \
-         line break, another control character or a character beyond ASCII in it"
+         line break, another control character, a character beyond ASCII or (if it is a token) a \
+         blank in it"
     )]
     Unsendable {
         /// Which one.

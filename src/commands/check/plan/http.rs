@@ -11,8 +11,8 @@ use keyway_actors::sink::http::{ConnectionPolicy, HttpSettings as Sink, Reuse, T
 use super::Line;
 use crate::commands::words::{count, size};
 use crate::settings::{
-    AuthSettings, Coding, DestinationSettings, EventMode, HttpSettings, PipelineSettings, Routes,
-    SecretSource, Way,
+    AuthSettings, Coding, DestinationSettings, EventMode, Filled, HttpSettings, PipelineSettings,
+    Routes, SecretSource, Way,
 };
 
 /// How long a connection may take by default.
@@ -22,7 +22,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub fn lines(pipeline: &PipelineSettings) -> Vec<Line> {
     let http = &pipeline.http;
     let mut lines = match &http.way {
-        Way::One(url) => vec![("url", shown_url(url))],
+        Way::One(url) => vec![("url", shown_url(url, &http.filled))],
         Way::Routes(written) => routes(written),
     };
     lines.push(("request", request(http)));
@@ -36,7 +36,8 @@ pub fn lines(pipeline: &PipelineSettings) -> Vec<Line> {
         lines.push(("compression", format!("{name}, from {}", size(compression.min_bytes))));
     }
     if let Some(condition) = &http.success_when {
-        lines.push(("success", format!("a 2xx answer for which: {}", one_line(condition))));
+        lines
+            .push(("success", format!("a 2xx answer for which: {}", one_line(&condition.written))));
     }
     if let Some(events) = &http.cloud_events {
         let mode = match events.mode {
@@ -60,10 +61,12 @@ pub fn lines(pipeline: &PipelineSettings) -> Vec<Line> {
     lines
 }
 
-/// Without its query, which may hold a secret.
-pub fn shown_url(url: &Uri) -> String {
+/// Without its query, which may hold a secret, and with each `${NAME}` that was filled in.
+pub fn shown_url(url: &Uri, filled: &Filled) -> String {
     let sink = Sink::new(&url.to_string());
-    sink.map_or_else(|error| error.to_string(), |sink| sink.shown_url().unwrap_or_default())
+    let shown =
+        sink.map_or_else(|error| error.to_string(), |sink| sink.shown_url().unwrap_or_default());
+    filled.hide(&shown)
 }
 
 fn routes(routes: &Routes) -> Vec<Line> {
@@ -104,11 +107,7 @@ fn route_lines(number: usize, route: &RouteSettings) -> impl Iterator<Item = Lin
 /// Method, URL without its query, names of headers: values and bodies may hold secrets.
 fn shown(request: &RequestSettings) -> String {
     let method = request.method.as_deref().unwrap_or("POST");
-    let url = match request.url.split_once('?') {
-        Some((head, _)) => format!("{head}?..."),
-        None => request.url.clone(),
-    };
-    let mut text = format!("{} {}", one_line(method), one_line(&url));
+    let mut text = format!("{} {}", one_line(method), written_url(&request.url));
     if !request.headers.is_empty() {
         let names: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
         text.push_str(", headers ");
@@ -118,6 +117,14 @@ fn shown(request: &RequestSettings) -> String {
         text.push_str(", a body of its own");
     }
     text
+}
+
+/// A URL of a route as it is written, without its query.
+pub fn written_url(url: &str) -> String {
+    match url.split_once('?') {
+        Some((head, _)) => format!("{}?...", one_line(head)),
+        None => one_line(url),
+    }
 }
 
 fn request(http: &HttpSettings) -> String {
