@@ -33,6 +33,7 @@ mod body;
 mod calls;
 mod condition;
 mod context;
+mod fault;
 mod hosts;
 mod language;
 mod origin;
@@ -46,7 +47,8 @@ mod templates;
 mod text;
 mod url;
 
-pub use condition::{Condition, ConditionError, ExpressionError};
+pub use condition::{Condition, ConditionError};
+pub use fault::ExpressionError;
 pub use hosts::is_host_pattern;
 pub use origin::Origin;
 pub use place::{Field, Place, TemplateError};

@@ -93,12 +93,9 @@ fn a_value_can_be_sent_with_metadata_added() {
     assert!(body.starts_with(&start), "{body}");
 }
 
-/// Two requests a record; the second fails now and then. The order of a key holds over both.
-#[test]
-fn requests_of_a_record_and_records_of_a_key_follow_each_other() {
-    let stage = Stage::new(3);
-    let second = Endpoint::builder().script(script::fail_share(7, 0.3, 503)).start();
-    let pipeline = format!(
+/// Each record becomes two requests.
+fn one_after_the_other(first: &Endpoint, second: &Endpoint) -> String {
+    format!(
         r#"
         [[pipeline.route]]
         [[pipeline.route.request]]
@@ -106,9 +103,17 @@ fn requests_of_a_record_and_records_of_a_key_follow_each_other() {
         [[pipeline.route.request]]
         url = "{}"
         "#,
-        stage.endpoint.url(),
+        first.url(),
         second.url(),
-    );
+    )
+}
+
+/// Two requests a record; the second fails now and then. The order of a key holds over both.
+#[test]
+fn requests_of_a_record_and_records_of_a_key_follow_each_other() {
+    let stage = Stage::new(3);
+    let second = Endpoint::builder().script(script::fail_share(7, 0.3, 503)).start();
+    let pipeline = one_after_the_other(&stage.endpoint, &second);
     let sent = stage.produce(numbered(600, 20));
     let mut keyway = stage.keyway_by(&pipeline).start();
     second.wait_for_all(&sent);
@@ -136,17 +141,7 @@ fn a_stop_finishes_the_plans_that_are_begun_and_begins_none() {
     let gate = Gate::closed();
     let first = Endpoint::builder().script(script::always(Reply::ok().behind(&gate))).start();
     let (stage, second) = (Stage::with(1, first), Endpoint::start());
-    let pipeline = format!(
-        r#"
-        [[pipeline.route]]
-        [[pipeline.route.request]]
-        url = "{}"
-        [[pipeline.route.request]]
-        url = "{}"
-        "#,
-        stage.endpoint.url(),
-        second.url(),
-    );
+    let pipeline = one_after_the_other(&stage.endpoint, &second);
     let sent = stage.produce(numbered(60, 60));
     let keyway = || stage.keyway_by(&pipeline).flag("--senders", 20);
     let mut run = keyway().start();

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use minijinja::Environment;
 
-use super::condition::ExpressionError;
 use super::context::{Lazy, check_json};
+use super::fault::ExpressionError;
 use super::language::{TEXTS, fault, message};
 use super::text::check;
 

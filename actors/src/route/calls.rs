@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use minijinja::{Environment, Value};
 
-use super::condition::ExpressionError;
+use super::fault::ExpressionError;
 use super::tags::tokens;
 
 /// The methods there are: those of a loop, in a body.

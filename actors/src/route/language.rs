@@ -18,7 +18,7 @@ use minijinja::{
 };
 
 use super::calls::impossible_calls;
-use super::condition::ExpressionError;
+use super::fault::ExpressionError;
 use super::tags::{Name, names, tokens};
 use crate::rfc3339;
 

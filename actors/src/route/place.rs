@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::condition::ExpressionError;
+use super::fault::ExpressionError;
 
 /// A place in [`RoutesSettings`](super::RoutesSettings).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -5,7 +5,7 @@ use std::fmt;
 use minijinja::Environment;
 use serde::Serialize;
 
-use super::condition::ExpressionError;
+use super::fault::ExpressionError;
 use super::language::{TEXTS, fault};
 use super::text::check_over;
 

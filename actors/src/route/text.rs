@@ -9,8 +9,8 @@ use std::ops::Range;
 use minijinja::value::ValueKind;
 use minijinja::{Environment, Expression, Value};
 
-use super::condition::ExpressionError;
 use super::context::{Lazy, VARIABLES};
+use super::fault::ExpressionError;
 use super::language::{PathText, fault, message, mistakes};
 use super::tags::{Kind, Tag, tags, tokens};
 

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use awc::http::uri::PathAndQuery;
 
 use self::path::PathWriter;
-use super::condition::ExpressionError;
 use super::context::Lazy;
+use super::fault::ExpressionError;
 use super::hosts::{AllowedHosts, is_host};
 use super::language::{PathText, URLS};
 use super::origin::Origin;

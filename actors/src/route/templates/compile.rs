@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use awc::http::header::HeaderName;
 
 use super::super::body::{BodiesBuilder, Body};
-use super::super::condition::{Condition, ExpressionError};
+use super::super::condition::Condition;
 use super::super::context::CONDITION_VARIABLES;
+use super::super::fault::ExpressionError;
 use super::super::hosts::AllowedHosts;
 use super::super::language::TEXTS;
 use super::super::place::{Field, Place, TemplateError};
