@@ -43,6 +43,7 @@ fn main() -> ExitCode {
                 commands::offsets::run(&groups)
             })
         }
+        Command::Verify(args) => commands::verify::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => match cli::completions(shell, &mut io::stdout()) {
             Ok(()) => exit::CLEAN,

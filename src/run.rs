@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 
 use actix_rt::System;
 use futures_util::future::join_all;
+use keyway_actors::sink::http::FileError;
 use keyway_actors::{Handle, Pipeline, PipelineError};
 use slog::{Logger, error, info, warn};
 
@@ -40,6 +41,8 @@ enum RunError {
     Signals(std::io::Error),
     #[error("{0}")]
     Listen(#[from] api::BindError),
+    #[error("api.token_file: {0}")]
+    Token(#[from] FileError),
     #[error("pipeline {name}: {error}")]
     Start { name: String, error: PipelineError },
     #[error("pipeline {name}: {error}")]
@@ -52,7 +55,8 @@ impl RunError {
     /// What the process exits with.
     fn code(&self) -> u8 {
         match self {
-            Self::Start {
+            Self::Token(_)
+            | Self::Start {
                 error: PipelineError::Config(_) | PipelineError::KafkaConfig(_), ..
             } => exit::CONFIGURATION,
             _ => exit::FAILED,
@@ -67,12 +71,13 @@ async fn serve(
 ) -> Result<(), RunError> {
     let mut endings = Endings::new().map_err(RunError::Signals)?;
     info!(log, "keyway starts"; "version" => env!("CARGO_PKG_VERSION"));
-    let bound = match settings.listen {
+    let token = settings.api.token.as_ref().map(wiring::secret).transpose()?;
+    let bound = match settings.api.listen {
         Listen::Off => None,
         Listen::At(address) => Some(api::bind(address)?),
     };
     let handles = start(settings, log).await?;
-    let server = bound.map(|bound| bound.serve(handles.clone(), lines_dropped, log));
+    let server = bound.map(|bound| bound.serve(handles.clone(), lines_dropped, token, log));
     let line = settings
         .log
         .stats_interval

@@ -171,7 +171,11 @@ fn auth(settings: &AuthSettings, files: Option<&TlsFiles>) -> Result<Auth, SinkR
     })
 }
 
-fn secret(source: &SecretSource) -> Result<Secret, FileError> {
+/// A secret, whose file is watched from now on.
+///
+/// # Errors
+/// The file cannot be read, or holds none.
+pub fn secret(source: &SecretSource) -> Result<Secret, FileError> {
     match source {
         SecretSource::Given(value) => Ok(Secret::given(value.as_str())),
         SecretSource::File(path) => Secret::file(path),

@@ -20,6 +20,7 @@ mod mock {
     mod access;
     mod alerts;
     mod connections;
+    mod conservation;
     mod dead_letters;
     mod destinations;
     mod events;

@@ -10,7 +10,9 @@ use crate::assignment::Room;
 use crate::error::PipelineError;
 use crate::message::{Queued, Stop};
 use crate::pulse::{Life, Part, Pulse};
-use crate::stats::{ArbiterStats, DestinationStatus, PartitionStatus, Stats, Totals, merge};
+use crate::stats::{
+    ArbiterStats, Conservation, DestinationStatus, PartitionStatus, Stats, Totals, merge,
+};
 use crate::wiring::Wiring;
 
 /// What a pipeline is doing.
@@ -107,19 +109,25 @@ impl Shared {
         if state == State::Starting && self.stats.joined() { State::Running } else { state }
     }
 
-    /// The counters at one moment: they are read until two readings in a row agree, or, where
-    /// there is never a pause between two records, often enough.
+    /// The counters at one moment, or, where there is never a pause between two records, as nearly
+    /// as they can be read.
     fn totals(&self) -> Totals {
+        self.totals_at_once().unwrap_or_else(|| self.read_totals())
+    }
+
+    /// The counters at one moment: they are read until two readings in a row agree; `None` if of some
+    /// no two do.
+    fn totals_at_once(&self) -> Option<Totals> {
         const TRIES: usize = 16;
         let mut totals = self.read_totals();
         for _ in 0..TRIES {
             let again = self.read_totals();
             if again == totals {
-                break;
+                return Some(totals);
             }
             totals = again;
         }
-        totals
+        None
     }
 
     fn read_totals(&self) -> Totals {
@@ -204,6 +212,15 @@ impl Handle {
         }
     }
 
+    /// What became of all records, at one moment; `None` if records move so fast that none was found
+    /// at which to count them: to be asked again. Asks no actor and waits for nothing.
+    ///
+    /// While records move it may not add up for a moment, for they are counted by several threads:
+    /// what does not add up again and again is wrong.
+    pub fn conservation(&self) -> Option<Conservation> {
+        self.shared.totals_at_once().map(|totals| Conservation::of(&totals))
+    }
+
     /// Takes in nothing and sends nothing new until [`resume`](Self::resume); requests under way
     /// finish, and the pipeline stays in its group.
     pub fn pause(&self) {
@@ -257,5 +274,29 @@ impl Handle {
     fn send(&self, control: Control) {
         // A pipeline that has ended needs no leading; `wait` says how it ended.
         let _ = self.control.send(control);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slog::{Discard, Logger, o};
+
+    use super::*;
+    use crate::config::PipelineConfig;
+
+    #[test]
+    fn a_record_that_nobody_knows_of_is_missed() {
+        let config = PipelineConfig::new("localhost:9092", "orders", "group");
+        let (wiring, _endings) = Wiring::new(config, Logger::root(Discard, o!())).unwrap();
+        let shared = Shared::new(&wiring);
+        let missing = || Conservation::of(&shared.totals_at_once().unwrap()).missing();
+        assert_eq!(missing(), 0);
+        shared.stats.received.add(3);
+        assert_eq!(missing(), 3, "none of them is held");
+        shared.arbiters[0].delivered.add(1);
+        shared.stats.returned.add(1);
+        assert_eq!(missing(), 1);
+        shared.arbiters[0].dropped.add(2);
+        assert_eq!(missing(), -1);
     }
 }

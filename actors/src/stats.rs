@@ -15,8 +15,10 @@ use crate::core::{Moment, Offset};
 use crate::pulse::Pulse;
 use crate::sink::ConnectionCounts;
 
+mod conservation;
 mod destination;
 
+pub use conservation::Conservation;
 pub use destination::DestinationStatus;
 pub(crate) use destination::merge;
 

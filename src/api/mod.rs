@@ -1,4 +1,4 @@
-//! The HTTP listener of `--listen`: `/livez`, `/readyz` and `/metrics`.
+//! The HTTP listener of `--listen`: `/livez`, `/readyz`, `/metrics` and `/v1/verify`.
 //!
 //! It has a thread of its own and asks no actor, so that a probe is answered whatever the rest of
 //! the process does, and the rest never waits for a probe. No client can hold it up: a connection
@@ -6,11 +6,14 @@
 //! what does comes with the control plane, as more [`routes`].
 
 mod family;
+pub mod guard;
 mod health;
 mod lease;
 mod metrics;
+mod problem;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -21,10 +24,14 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::http::KeepAlive;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, ContentType};
+use actix_web::middleware::from_fn;
 use actix_web::rt::task::JoinHandle;
 use actix_web::{App, FromRequest, Handler, HttpResponse, HttpServer, Resource, Responder, web};
+use keyway_actors::sink::http::Secret;
 use keyway_actors::{Handle, Status};
 use slog::{Logger, error, info};
+
+use self::guard::Guard;
 
 /// How long answers under way may take when the process ends, in seconds.
 const LAST_ANSWERS: u64 = 1;
@@ -96,30 +103,38 @@ impl Bound {
     }
 
     /// Answers from now on, about these pipelines and the log lines dropped so far. To be called
-    /// within an actix system; the pipelines stop as their other handles say, for a handle is kept
+    /// within an actix system; `token` is what whoever asks must know. The pipelines stop as their other handles say, for a handle is kept
     /// here until [`Server::stop`].
     pub fn serve(
         self,
         pipelines: Vec<Handle>,
         lines_dropped: Arc<AtomicU64>,
+        token: Option<Secret>,
         log: &Logger,
     ) -> Server {
         let shown = Shown { pipelines, lines_dropped, patience: health::PATIENCE };
-        self.serve_with(shown, LIMITS, log)
+        let guard = Guard::new(token, self.address);
+        self.serve_with(shown, guard, LIMITS, log)
     }
 
-    fn serve_with(self, shown: Shown, limits: Limits, log: &Logger) -> Server {
-        let shown = web::Data::new(shown);
-        let listening =
-            HttpServer::new(move || App::new().app_data(shown.clone()).configure(routes))
-                .workers(1)
-                .max_connections(limits.connections)
-                .keep_alive(KeepAlive::Disabled)
-                .client_request_timeout(limits.head)
-                .on_connect(lease::of(limits.lease))
-                .disable_signals()
-                .shutdown_timeout(LAST_ANSWERS)
-                .listen(self.listener);
+    fn serve_with(self, shown: Shown, guard: Guard, limits: Limits, log: &Logger) -> Server {
+        let (shown, guard) = (web::Data::new(shown), web::Data::new(guard));
+        let app = move || {
+            App::new()
+                .app_data(shown.clone())
+                .app_data(guard.clone())
+                .wrap(from_fn(guard::guard))
+                .configure(routes)
+        };
+        let listening = HttpServer::new(app)
+            .workers(1)
+            .max_connections(limits.connections)
+            .keep_alive(KeepAlive::Disabled)
+            .client_request_timeout(limits.head)
+            .on_connect(lease::of(limits.lease))
+            .disable_signals()
+            .shutdown_timeout(LAST_ANSWERS)
+            .listen(self.listener);
         let server = match listening {
             Ok(listening) => listening.run(),
             Err(error) => return Server::failed(&error, log),
@@ -178,6 +193,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(read_only("/livez", livez))
         .service(read_only("/readyz", readyz))
         .service(read_only("/metrics", scrape))
+        .service(read_only("/v1/verify", account))
         .default_service(web::to(nothing_here));
 }
 
@@ -221,6 +237,11 @@ async fn scrape(shown: web::Data<Shown>) -> HttpResponse {
     }
 }
 
+async fn account(shown: web::Data<Shown>) -> HttpResponse {
+    let verification = verify::verify(&shown.pipelines).await;
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(verification)
+}
+
 async fn refuse_to_write() -> HttpResponse {
     HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, HEAD")).finish()
 }
@@ -228,8 +249,9 @@ async fn refuse_to_write() -> HttpResponse {
 async fn nothing_here() -> HttpResponse {
     HttpResponse::NotFound().content_type(ContentType::plaintext()).body(
         "nothing here; there is\n\
-         /livez    200 while every pipeline makes progress, else 503 and why\n\
-         /readyz   200 while every pipeline has joined its group, else 503 and why\n\
-         /metrics  for Prometheus\n",
+         /livez      200 while every pipeline makes progress, else 503 and why\n\
+         /readyz     200 while every pipeline has joined its group, else 503 and why\n\
+         /metrics    for Prometheus\n\
+         /v1/verify  whether every record is accounted for\n",
     )
 }

@@ -67,6 +67,11 @@ pub enum Command {
     /// Show what a group has done beyond the offsets it committed
     #[command(after_help = help::SHORT, after_long_help = help::long(help::OFFSETS_EXAMPLES))]
     Offsets(PipelineFlags),
+    /// Ask a running Keyway whether every record is accounted for
+    ///
+    /// Counts, at one moment, the records that each pipeline has taken in and what became of them.
+    /// Exits with 1 where they do not add up.
+    Verify(VerifyArgs),
     /// Show and verify a delivery with a broker and an endpoint built in
     #[command(after_help = help::DEMO)]
     Demo(DemoArgs),
@@ -140,9 +145,18 @@ pub struct PipelineFlags {
         long,
         value_name = "ADDRESS",
         help_heading = help::PROCESS,
-        help = help::flag("Address of /livez, /readyz and /metrics, or off", &table::LISTEN.row)
+        help = help::flag("Address of health, metrics and API, or off", &table::LISTEN.row)
     )]
     listen: Option<String>,
+    #[arg(
+        long,
+        value_name = "true|false",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        help_heading = help::PROCESS,
+        help = help::flag("Answer other machines without a token", &table::API_INSECURE.row)
+    )]
+    insecure: Option<String>,
     #[arg(
         long,
         value_name = "LEVEL",
@@ -170,6 +184,7 @@ impl PipelineFlags {
             ("--senders", &self.senders),
             ("--arbiters", &self.arbiters),
             ("--listen", &self.listen),
+            ("--insecure", &self.insecure),
             ("--log-level", &self.log_level),
             ("--log-format", &self.log_format),
         ];
@@ -208,6 +223,22 @@ pub struct CheckArgs {
         value_parser = clap::value_parser!(u32).range(1..=i64::from(crate::commands::check::sample::MOST))
     )]
     pub sample: Option<u32>,
+}
+
+/// The flags of `verify`.
+#[derive(Args, Clone, Debug)]
+pub struct VerifyArgs {
+    /// Where the running Keyway listens
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8000",
+        value_parser = endpoint
+    )]
+    pub api: Uri,
+    /// File that holds its token; without it the token is that of `KEYWAY_API_TOKEN`
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
 }
 
 /// The flags of `demo`.

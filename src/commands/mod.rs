@@ -7,6 +7,7 @@ pub mod check;
 pub mod offsets;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 pub mod words;
 
 use std::time::Duration;

@@ -5,6 +5,7 @@
 //! reported with its place. After [`load`] nothing parses and nothing defaults. Nothing here
 //! connects anywhere; files are read only where a setting names them.
 
+mod api;
 mod checks;
 mod document;
 mod environment;
@@ -37,9 +38,9 @@ pub use problem::Problems;
 pub use sources::{Flags, Sources};
 pub use text_file::read_text;
 pub use types::{
-    AuthSettings, Coding, CompressionSettings, DeadLetterSettings, DestinationSettings, EventMode,
-    EventSettings, Filled, GroupSettings, HttpSettings, Listen, LogFormat, LogSettings,
-    PipelineSettings, RetrySettings, Routes, SecretSource, Settings, Way,
+    ApiSettings, AuthSettings, Coding, CompressionSettings, DeadLetterSettings,
+    DestinationSettings, EventMode, EventSettings, Filled, GroupSettings, HttpSettings, Listen,
+    LogFormat, LogSettings, PipelineSettings, RetrySettings, Routes, SecretSource, Settings, Way,
 };
 
 /// Everything that `run` and `check` need.

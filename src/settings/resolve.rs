@@ -14,11 +14,11 @@ use super::types::{GroupSettings, LogSettings, Settings};
 
 /// Everything; `None` where something is wrong.
 pub(super) fn settings(typed: &Typed, problems: &mut Problems) -> Option<Settings> {
-    let (log, listen) = process(typed, problems);
+    let (log, api) = process(typed, problems, super::api::api);
     let drafts = drafts(typed, Need::Delivery, problems);
     let pipelines = drafts.into_iter().map(|draft| draft.pipeline);
     let alerts = typed.file.as_ref().map_or_else(Vec::new, |file| file.alerts.clone());
-    Some(Settings { log, listen, alerts, pipelines: pipelines.collect::<Option<_>>()? })
+    Some(Settings { log, api, alerts, pipelines: pipelines.collect::<Option<_>>()? })
 }
 
 /// What `offsets` needs; `None` where something is wrong.
@@ -26,13 +26,18 @@ pub(super) fn groups(
     typed: &Typed,
     problems: &mut Problems,
 ) -> Option<(LogSettings, Vec<GroupSettings>)> {
-    let (log, _) = process(typed, problems);
+    let (log, ()) = process(typed, problems, |_| ());
     let drafts = drafts(typed, Need::Group, problems);
     let groups = drafts.into_iter().map(|draft| draft.group);
     Some((log, groups.collect::<Option<_>>()?))
 }
 
-fn process(typed: &Typed, problems: &mut Problems) -> (LogSettings, super::Listen) {
+/// How the process logs, and what else is read of its settings.
+fn process<T>(
+    typed: &Typed,
+    problems: &mut Problems,
+    read: impl FnOnce(&mut Reader<'_>) -> T,
+) -> (LogSettings, T) {
     let folder = typed.file.as_ref().map(|file| file.folder.as_path());
     let mut layers: Vec<&Layer> = typed.file.iter().map(|file| &file.process).collect();
     layers.extend([&typed.variables, &typed.flags]);
@@ -46,7 +51,7 @@ fn process(typed: &Typed, problems: &mut Problems) -> (LogSettings, super::Liste
         file_keep: reader.get(&table::LOG_FILE_KEEP),
         stats_interval: reader.get(&table::LOG_STATS_INTERVAL),
     };
-    (log, reader.get(&table::LISTEN))
+    (log, read(&mut reader))
 }
 
 /// Every pipeline: those of the file, or the one of flags and variables where it has none.

@@ -8,6 +8,7 @@
 
 use super::value::Refused;
 
+mod api;
 mod destination;
 mod groups;
 mod http;
@@ -15,6 +16,7 @@ mod retry;
 mod rows;
 mod security;
 
+pub use api::*;
 pub use destination::*;
 pub use groups::GROUPS;
 pub use http::*;

@@ -27,12 +27,23 @@ pub use http::{
 pub struct Settings {
     /// How the process logs.
     pub log: LogSettings,
-    /// Where `/livez`, `/readyz` and `/metrics` are served.
-    pub listen: Listen,
+    /// Where the process answers, and whom.
+    pub api: ApiSettings,
     /// Whom something is said to beside the log.
     pub alerts: Vec<AlertSettings>,
     /// What is delivered; at least one.
     pub pipelines: Vec<PipelineSettings>,
+}
+
+/// Where the process answers, and whom.
+#[derive(Clone, Debug)]
+pub struct ApiSettings {
+    /// Where it listens.
+    pub listen: Listen,
+    /// What whoever asks must know, but for health; `None`: it answers whoever can reach it.
+    pub token: Option<SecretSource>,
+    /// Whether it may answer other machines without a token.
+    pub insecure: bool,
 }
 
 /// Where the process listens.

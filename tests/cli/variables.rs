@@ -439,6 +439,45 @@ fn stats_interval_is_how_often_counts_are_logged() {
 }
 
 #[test]
+fn api_token_is_asked_for_but_for_health() {
+    let stage = Stage::new(1);
+    let sent = stage.produce(numbered(5, 5));
+    let mut keyway = stage.keyway().env("KEYWAY_API_TOKEN", "hush-hush").start();
+    keyway.wait_ready();
+    stage.endpoint.wait_for_all(&sent);
+    for path in ["/metrics", "/v1/verify", "/"] {
+        assert_eq!(keyway.get(path).expect("it answers").0, 401, "{path}");
+    }
+    let api = format!("http://{}", keyway.api());
+    let verify = || Keyway::command(["verify", "--api", &api]);
+    let refused = verify().output();
+    assert_eq!((refused.code, refused.stderr.contains("--token-file")), (1, true), "{refused:?}");
+    assert_eq!(verify().env("KEYWAY_API_TOKEN", "hush-hush").output().code, 0);
+    let asks = verify();
+    let file = asks.write("token", "hush-hush\n");
+    assert_eq!(asks.flag("--token-file", file.display()).output().code, 0);
+    keyway.stop();
+    assert!(!keyway.stderr().contains("hush") && !keyway.stdout().contains("hush"));
+}
+
+#[test]
+fn api_insecure_is_for_whom_other_machines_may_ask_without_a_token() {
+    let check = || {
+        Keyway::command(["check"])
+            .env("KEYWAY_BROKERS", "localhost:9092")
+            .env("KEYWAY_TOPICS", "orders")
+            .env("KEYWAY_URL", "http://localhost:8080/")
+            .env("KEYWAY_LISTEN", "0.0.0.0:8000")
+    };
+    let refused = check().output();
+    assert_eq!(refused.code, 78, "{refused:?}");
+    assert!(refused.stderr.contains("KEYWAY_LISTEN: 0.0.0.0:8000 can be reached"), "{refused:?}");
+    let output = check().env("KEYWAY_API_INSECURE", "true").output();
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stdout.contains("http://0.0.0.0:8000, to whoever can reach it"), "{output:?}");
+}
+
+#[test]
 fn any_property_of_librdkafka_is_passed_through() {
     let stage = Stage::new(1);
     let sent = stage.produce(numbered(5, 5));

@@ -23,7 +23,7 @@ async fn clients_that_say_nothing_do_not_keep_the_others_out() {
     let silent: Vec<_> = (0..6).map(|_| TcpStream::connect(api.address).unwrap()).collect();
     let mut halves: Vec<_> = (0..2).map(|_| TcpStream::connect(api.address).unwrap()).collect();
     for half in &mut halves {
-        half.write_all(b"GET /livez HTTP/1.1\r\nHost: h\r\nX-A: ").unwrap();
+        half.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-A: ").unwrap();
     }
     assert_eq!(api.get("/livez").await.0, StatusCode::OK);
     drop((silent, halves));
@@ -62,7 +62,7 @@ async fn a_client_that_does_not_read_its_answer_is_cut_off() {
     let handle = running.handle();
     let task = actix_rt::spawn(running);
     let mut client = TcpStream::connect(address).unwrap();
-    client.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     timeout(PATIENCE, is_gone.recv()).await.expect("the answer is let go of");
     handle.stop(false).await;
     task.await.unwrap().unwrap();
@@ -74,7 +74,9 @@ async fn a_body_is_neither_wanted_nor_waited_for() {
     let mut client = TcpStream::connect(api.address).unwrap();
     client.set_read_timeout(Some(PATIENCE)).unwrap();
     client
-        .write_all(b"GET /livez HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\nabc")
+        .write_all(
+            b"GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\nabc",
+        )
         .unwrap();
     let head = actix_rt::task::spawn_blocking(move || {
         let mut head = [0; 12];

@@ -2,6 +2,7 @@
 
 mod clients;
 mod exposition;
+mod guard;
 mod health;
 mod pipelines;
 mod scrape;
@@ -16,6 +17,7 @@ use keyway_actors::stats::Totals;
 use keyway_actors::{Handle, State, Status};
 use slog::{Discard, Logger, o};
 
+use super::guard::Guard;
 use super::{BindError, LIMITS, Limits, Server, Shown, bind};
 
 /// How long any wait may last before its test fails.
@@ -34,10 +36,19 @@ impl Api {
     }
 
     fn with(pipelines: Vec<Handle>, patience: Duration, limits: Limits) -> Self {
+        Self::guarded(pipelines, patience, limits, |address| Guard::new(None, address))
+    }
+
+    fn guarded(
+        pipelines: Vec<Handle>,
+        patience: Duration,
+        limits: Limits,
+        guard: impl FnOnce(SocketAddr) -> Guard,
+    ) -> Self {
         let bound = bind(([127, 0, 0, 1], 0).into()).unwrap();
         let shown = Shown { pipelines, lines_dropped: Arc::default(), patience };
         let address = bound.address();
-        Self { address, server: bound.serve_with(shown, limits, &log()) }
+        Self { address, server: bound.serve_with(shown, guard(address), limits, &log()) }
     }
 
     /// What a request is answered: the status and the text.

@@ -12,7 +12,8 @@ use crate::alerts::AlertSettings;
 use crate::commands::words::{count, grouped, size};
 use crate::settings::value::in_words;
 use crate::settings::{
-    KafkaProperties, Listen, LogFormat, LogSettings, PipelineSettings, RetrySettings, Settings,
+    ApiSettings, KafkaProperties, Listen, LogFormat, LogSettings, PipelineSettings, RetrySettings,
+    Settings,
 };
 
 /// All of it: each pipeline, and the process.
@@ -26,7 +27,7 @@ pub fn of(settings: &Settings) -> String {
         }
     }
     let _ = writeln!(text, "\nthe process");
-    let _ = writeln!(text, "  {:<13}{}", "serves", serves(settings.listen));
+    let _ = writeln!(text, "  {:<13}{}", "serves", serves(&settings.api));
     let _ = writeln!(text, "  {:<13}{}", "logs", logs(&settings.log));
     for alert in &settings.alerts {
         let _ = writeln!(text, "  {:<13}{}", "alerts", alerts(alert));
@@ -157,11 +158,14 @@ fn alerts(alert: &AlertSettings) -> String {
     format!("{}, at most one of a kind and pipeline in {every}: {}", alert.url, kinds.join(", "))
 }
 
-fn serves(listen: Listen) -> String {
-    match listen {
-        Listen::Off => "nothing".to_owned(),
-        Listen::At(address) => format!("/livez, /readyz and /metrics at http://{address}"),
-    }
+fn serves(api: &ApiSettings) -> String {
+    let Listen::At(address) = api.listen else { return "nothing".to_owned() };
+    let asks = match &api.token {
+        Some(token) => format!(", to whoever knows the token ({}), but for health", token.shown()),
+        None if api.insecure => ", to whoever can reach it".to_owned(),
+        None => String::new(),
+    };
+    format!("/livez, /readyz, /metrics and /v1 at http://{address}{asks}")
 }
 
 fn logs(log: &LogSettings) -> String {

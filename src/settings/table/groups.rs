@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 use super::Knob;
-use super::{Entry, Group, destination, http, retry, rows, security};
+use super::{Entry, Group, api, destination, http, retry, rows, security};
 
 macro_rules! groups {
     ($($name:literal: $($module:ident::$knob:ident)*;)*) => {
@@ -58,8 +58,9 @@ groups! {
     "dead_letter":
         rows::DEAD_LETTER_TOPIC;
     "process":
-        rows::LISTEN rows::LOG_LEVEL rows::LOG_FORMAT rows::LOG_FILE rows::LOG_FILE_MAX_SIZE
-        rows::LOG_FILE_KEEP rows::LOG_STATS_INTERVAL;
+        api::LISTEN api::API_TOKEN api::API_TOKEN_FILE api::API_INSECURE rows::LOG_LEVEL
+        rows::LOG_FORMAT rows::LOG_FILE rows::LOG_FILE_MAX_SIZE rows::LOG_FILE_KEEP
+        rows::LOG_STATS_INTERVAL;
 }
 
 /// What a refusal calls expected: no value begins with a control character.

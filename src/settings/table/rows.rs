@@ -7,7 +7,7 @@ use std::time::Duration;
 use keyway_actors::{OffsetOverflow, Ordering};
 use slog::Level;
 
-use super::super::types::{Listen, LogFormat};
+use super::super::types::LogFormat;
 use super::super::value::{self, names};
 use super::{Knob, Row};
 
@@ -142,13 +142,6 @@ pub static DEAD_LETTER_TOPIC: Knob<String> = Row::identity(
     "topic for what cannot be delivered",
 )
 .read(names::topic);
-
-/// Where health and metrics are served.
-pub static LISTEN: Knob<Listen> =
-    Row::process("api.listen", "KEYWAY_LISTEN", "health and metrics, or off")
-        .or("127.0.0.1:8000")
-        .flag("--listen")
-        .read(names::listen);
 
 /// The least severe level that is logged.
 pub static LOG_LEVEL: Knob<Level> =

@@ -172,11 +172,11 @@ fn an_unknown_key_names_the_nearest_and_where_it_belongs() {
     assert_eq!(
         changed(
             "[kafka]\n",
-            "[[alarm]]\nurl = \"http://hook/\"\n[api]\ntoken = \"hunter2\"\n[kafka]\n"
+            "[[alarm]]\nurl = \"http://hook/\"\n[api]\nsecret = \"hunter2\"\n[kafka]\n"
         ),
         [
             "keyway.toml:1: alarm: unknown key; did you mean alert?",
-            "keyway.toml:4: api.token: unknown key",
+            "keyway.toml:4: api.secret: unknown key",
         ]
     );
 }
@@ -187,10 +187,10 @@ fn an_unknown_variable_is_refused_unless_it_is_someone_elses() {
         variables(&[
             ("KEYWAY_SENDER", "5"),
             ("KEYWAY_HTTP_TIMEOUT", "5s"),
-            ("KEYWAY_API_TOKEN", "hunter2")
+            ("KEYWAY_API_SECRET", "hunter2")
         ]),
         [
-            "KEYWAY_API_TOKEN: unknown variable",
+            "KEYWAY_API_SECRET: unknown variable",
             "KEYWAY_HTTP_TIMEOUT: unknown variable; did you mean KEYWAY_REQUEST_TIMEOUT?",
             "KEYWAY_SENDER: unknown variable; did you mean KEYWAY_SENDERS?",
         ]

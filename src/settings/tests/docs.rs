@@ -119,6 +119,7 @@ fn every_example_of_the_document_is_valid() {
         };
         Typed::file(whole.leak())
             .beside("oauth-secret", "hush\n")
+            .beside("api-token", "hush\n")
             .variable("SASL_PASSWORD", "hush")
             .variable("WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
             .settings();

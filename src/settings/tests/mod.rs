@@ -1,6 +1,7 @@
 //! The settings as a user meets them: flags, variables and a file in, settings or problems out.
 
 mod alerts;
+mod api;
 mod bad_input;
 mod delivery;
 mod docs;

@@ -7,7 +7,7 @@ use super::*;
 #[test]
 fn the_least_that_is_typed_gives_the_documented_defaults() {
     let settings = Typed::needed().settings();
-    assert_eq!(settings.listen, Listen::At(([127, 0, 0, 1], 8000).into()));
+    assert_eq!(settings.api.listen, Listen::At(([127, 0, 0, 1], 8000).into()));
     assert_eq!(settings.log.level, slog::Level::Info);
     assert_eq!(settings.log.format, LogFormat::Term);
     assert_eq!(format!("{:?}", settings.log), format!("{:?}", LogSettings::default()));

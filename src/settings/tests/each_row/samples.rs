@@ -52,7 +52,7 @@ pub static FILES: LazyLock<[&str; 6]> = LazyLock::new(|| {
 const SIGNING: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// One sample a row, none of them the default; `KEYWAY_CONFIG` has a test of its own.
-pub fn samples() -> [Sample; 84] {
+pub fn samples() -> [Sample; 87] {
     let [secret, signing, pem, ..] = *FILES;
     let from = |path: &str| format!("from {path}");
     samples![
@@ -133,7 +133,10 @@ pub fn samples() -> [Sample; 84] {
         "KEYWAY_RETRY_ON_REJECTED", "drop", s => s.pipelines[0].retry.on_rejected, "Drop";
         "KEYWAY_RETRY_ON_EXHAUSTED", "stop", s => s.pipelines[0].retry.on_exhausted, "Stop";
         "KEYWAY_DEAD_LETTER_TOPIC", "dead", s => s.pipelines[0].dead_letter.as_ref().map(|d| &d.topic), "Some(\"dead\")";
-        "KEYWAY_LISTEN", "off", s => s.listen, "Off";
+        "KEYWAY_LISTEN", "off", s => s.api.listen, "Off";
+        "KEYWAY_API_TOKEN", "hush", s => s.api.token == Some(given("hush")), "true";
+        "KEYWAY_API_TOKEN_FILE", secret, s => s.api.token.as_ref(), format!("Some({})", from(secret));
+        "KEYWAY_API_INSECURE", "true", s => s.api.insecure, "true";
         "KEYWAY_LOG_LEVEL", "warn", s => s.log.level, "Warning";
         "KEYWAY_LOG_FORMAT", "json", s => s.log.format, "Json";
         "KEYWAY_LOG_FILE", "/x/y", s => s.log.file, "Some(\"/x/y\")";

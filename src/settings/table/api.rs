@@ -1,0 +1,33 @@
+//! Where the process answers, and whom.
+
+use std::path::PathBuf;
+
+use super::super::types::Listen;
+use super::super::value::{self, http, names};
+use super::{Knob, Row};
+
+/// Where health, metrics and the API are served.
+pub static LISTEN: Knob<Listen> =
+    Row::process("api.listen", "KEYWAY_LISTEN", "health, metrics and API, or off")
+        .or("127.0.0.1:8000")
+        .flag("--listen")
+        .read(names::listen);
+
+/// What whoever asks must know.
+pub static API_TOKEN: Knob<String> =
+    Row::process("api.token", "KEYWAY_API_TOKEN", "token asked for, but for health")
+        .secret()
+        .read(http::bearer_token);
+
+/// Its file.
+pub static API_TOKEN_FILE: Knob<PathBuf> =
+    Row::process("api.token_file", "KEYWAY_API_TOKEN_FILE", "file that holds the token")
+        .rare()
+        .read(names::path);
+
+/// Whether other machines may ask without one.
+pub static API_INSECURE: Knob<bool> =
+    Row::process("api.insecure", "KEYWAY_API_INSECURE", "answer anybody without a token")
+        .or("false")
+        .flag("--insecure")
+        .read(|text| value::word(text, &[("true", true), ("false", false)]));
