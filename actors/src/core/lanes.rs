@@ -160,7 +160,13 @@ impl<T: Item> Lanes<T> {
         self.queued.push_back(&mut lane.fifo, Entry::new(item));
     }
 
-    /// The ready lane whose turn it is. It must be taken from, queued or opened.
+    /// The ready lane that comes before all others: its head is between two of its requests. It must
+    /// be taken from, queued or opened.
+    pub(super) fn next_begun(&mut self) -> Option<LaneId> {
+        self.ready.next_begun()
+    }
+
+    /// The ready lane whose turn it is, if none is begun. It must be taken from, queued or opened.
     pub(super) fn next(&mut self) -> Option<LaneId> {
         self.ready.next()
     }
@@ -269,8 +275,13 @@ impl<T: Item> Lanes<T> {
             self.under_way += 1;
             return self.queued.pop_front(&mut lane.fifo);
         } else {
+            let begun = head.done > 0;
             lane.state = State::Ready;
-            self.ready.goes_on(id);
+            if begun {
+                self.ready.is_begun(id);
+            } else {
+                self.ready.goes_on(id);
+            }
         }
         None
     }

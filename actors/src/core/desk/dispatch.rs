@@ -46,7 +46,8 @@ impl<T: Item> Desk<T> {
     /// The next delivery for a sender; `route` says of an item where it goes. It is asked once the
     /// item is the head of its lane and that lane's turn has come, and again after each wait.
     ///
-    /// Lanes that are ready and lanes that waited for a destination take turns. None if nothing can
+    /// A lane whose head is between two of its requests comes first; lanes that are ready and lanes
+    /// that waited for a destination take turns. None if nothing can
     /// be sent, or if many items were looked at and none was to be sent:
     /// [`next_wake`](Self::next_wake) is over then, and [`wake`](Self::wake) goes on.
     pub fn dispatch_by<E: FnMut(Effect<'_, T>)>(
@@ -83,7 +84,7 @@ impl<T: Item> Desk<T> {
         pool: (usize, usize),
         now: Moment,
     ) -> Option<(LaneId, Option<DestinationId>)> {
-        if let Some(lane) = self.destinations.next_homeless() {
+        if let Some(lane) = self.lanes.next_begun().or_else(|| self.destinations.next_homeless()) {
             return Some((lane, None));
         }
         self.turn_of_queued = !self.turn_of_queued;

@@ -6,6 +6,10 @@
 //! theirs: it falls behind, and its backlog is what everybody waits for at the end. Served first, it
 //! would keep others waiting for as long as there are such keys. By turns, neither waits for more than
 //! twice the lanes of its kind that are before it.
+//!
+//! A lane whose head is between two of its requests comes before all others. So there are about as many
+//! items half done as there are senders, and not as many as there are lanes: each of them begins anew
+//! after a crash, and is waited for when its epoch is given up. Nobody starves: what is begun ends.
 
 use std::collections::VecDeque;
 
@@ -15,6 +19,7 @@ use crate::core::LaneId;
 pub(super) struct Ready {
     came: VecDeque<LaneId>,
     goes_on: VecDeque<LaneId>,
+    begun: VecDeque<LaneId>,
     /// Whose turn it is: of those that go on, or of those that came.
     turn_of_goes_on: bool,
 }
@@ -30,7 +35,17 @@ impl Ready {
         self.goes_on.push_back(id);
     }
 
-    /// The lane to be served next.
+    /// A lane is ready again whose head is between two of its requests.
+    pub(super) fn is_begun(&mut self, id: LaneId) {
+        self.begun.push_back(id);
+    }
+
+    /// The lane to be served before all others, if there is one.
+    pub(super) fn next_begun(&mut self) -> Option<LaneId> {
+        self.begun.pop_front()
+    }
+
+    /// The lane to be served next, if none is begun.
     pub(super) fn next(&mut self) -> Option<LaneId> {
         let (first, second) = if self.turn_of_goes_on {
             (&mut self.goes_on, &mut self.came)
@@ -53,23 +68,24 @@ impl Ready {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.came.len() + self.goes_on.len()
+        self.came.len() + self.goes_on.len() + self.begun.len()
     }
 
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&LaneId) -> bool) {
         self.came.retain(&mut keep);
-        self.goes_on.retain(keep);
+        self.goes_on.retain(&mut keep);
+        self.begun.retain(keep);
     }
 
     /// Gives memory back; `room` says how much is kept for so many.
     pub(super) fn shrink(&mut self, room: impl Fn(usize) -> usize) {
-        for queue in [&mut self.came, &mut self.goes_on] {
+        for queue in [&mut self.came, &mut self.goes_on, &mut self.begun] {
             queue.shrink_to(room(queue.len()));
         }
     }
 
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
-        self.came.capacity() + self.goes_on.capacity()
+        self.came.capacity() + self.goes_on.capacity() + self.begun.capacity()
     }
 }

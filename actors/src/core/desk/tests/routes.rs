@@ -1,5 +1,6 @@
 //! Items that take several requests, to several destinations: what is sent when.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::*;
@@ -112,6 +113,27 @@ fn requests_follow_each_other_and_the_last_settles() {
         assert_eq!(told, if to == 'c' { settled } else { vec![] });
     }
     assert_eq!(sent(&it.send_all()), [(1, 'a')]);
+}
+
+#[test]
+fn what_is_begun_is_finished_before_anything_else_begins() {
+    let ways: Vec<(u64, Way)> = (0..50).map(|lane| (lane, "aba")).collect();
+    let mut it = Routed::new(Terms::default(), 4, &ways);
+    let mut done = 0;
+    let mut half_done = BTreeSet::new();
+    let mut out: Vec<_> = std::iter::from_fn(|| it.send()).collect();
+    while !out.is_empty() {
+        let (delivery, number, _) = out.remove(0);
+        half_done.insert(number);
+        for told in it.ends(delivery, Outcome::Delivered) {
+            assert_eq!(told, Told::Settled(number, 0, false));
+            half_done.remove(&number);
+            done += 1;
+        }
+        assert!(half_done.len() <= 4, "{half_done:?}");
+        out.extend(it.send());
+    }
+    assert_eq!(done, 50);
 }
 
 #[test]
