@@ -25,6 +25,7 @@ mod mock {
     mod destinations;
     mod events;
     mod flow;
+    mod observing;
     mod order;
     mod outages;
     mod overflow;

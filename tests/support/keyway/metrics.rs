@@ -1,8 +1,13 @@
 //! Prometheus text, read back.
 
+use std::collections::BTreeMap;
+
 /// One scrape of `/metrics`.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Metrics(Vec<Sample>);
+pub struct Metrics {
+    samples: Vec<Sample>,
+    kinds: BTreeMap<String, String>,
+}
 
 #[derive(Debug, Clone, PartialEq)]
 struct Sample {
@@ -16,7 +21,11 @@ impl Metrics {
     pub fn parse(text: &str) -> Self {
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         let samples = lines.map(|line| sample(line).unwrap_or_else(|| panic!("no sample: {line}")));
-        Self(samples.collect())
+        let kinds = text.lines().filter_map(|line| {
+            let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+            Some((name.to_owned(), kind.to_owned()))
+        });
+        Self { samples: samples.collect(), kinds: kinds.collect() }
     }
 
     /// The sum of all samples of a name that have these labels; 0 when there are none.
@@ -34,12 +43,24 @@ impl Metrics {
 
     /// Whether there is a sample of that name.
     pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|sample| sample.name == name)
+        self.samples.iter().any(|sample| sample.name == name)
+    }
+
+    /// What the scrape says a metric is: `counter`, `gauge` or `histogram`; `None` where it says
+    /// nothing of it. A histogram's samples are called differently, by what they end in.
+    pub fn kind(&self, name: &str) -> Option<&str> {
+        self.kinds.get(name).map(String::as_str)
+    }
+
+    /// The labels of each sample of a name.
+    pub fn labels(&self, name: &str) -> impl Iterator<Item = &[(String, String)]> {
+        let samples = self.samples.iter().filter(move |sample| sample.name == name);
+        samples.map(|sample| sample.labels.as_slice())
     }
 
     /// All names, each once, in order.
     pub fn names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.0.iter().map(|sample| sample.name.as_str()).collect();
+        let mut names: Vec<&str> = self.samples.iter().map(|sample| sample.name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -53,7 +74,7 @@ impl Metrics {
         let has = |sample: &Sample, wanted: &(&str, &str)| {
             sample.labels.iter().any(|(name, value)| (name.as_str(), value.as_str()) == *wanted)
         };
-        self.0.iter().filter(move |sample| {
+        self.samples.iter().filter(move |sample| {
             sample.name == name && labels.iter().all(|wanted| has(sample, wanted))
         })
     }
