@@ -103,10 +103,16 @@ pub(crate) struct Parts {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(parts: Parts, intake: Intake, planner: Option<Planner>) -> Self {
+    /// `batch` is the most that a delivery holds.
+    pub(crate) fn new(
+        parts: Parts,
+        intake: Intake,
+        planner: Option<Planner>,
+        batch: BatchLimit,
+    ) -> Self {
         let (policy, terms) = (parts.policy.clone(), parts.terms.clone());
         Self {
-            desk: Desk::with_terms(policy, terms, parts.senders, BatchLimit::ONE),
+            desk: Desk::with_terms(policy, terms, parts.senders, batch),
             planner,
             senders: Senders::default(),
             limit: parts.senders,

@@ -37,9 +37,10 @@ impl<S: Sink> RouterActor<S> {
         let sink = Rc::new(sink);
         parts.terms.only = sink.destination();
         parts.terms.several = sink.destinations() != Some(1);
+        let (wanted, planner, batch) = (parts.senders, planner(&sink), sink.batch());
         Self {
-            wanted: parts.senders,
-            dispatcher: Rc::new(Dispatcher::new(parts, intake, planner(&sink)).into()),
+            wanted,
+            dispatcher: Rc::new(Dispatcher::new(parts, intake, planner, batch).into()),
             sink,
             senders: Vec::new(),
             watch: failures.watch("a RouterActor"),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use slog::Logger;
 
 use crate::core::desk::{Outcomes, Step};
-use crate::core::lanes::Delivery;
+use crate::core::lanes::{Batch, Delivery};
 use crate::core::outcome::Outcome;
 use crate::record::Record;
 
@@ -24,6 +24,14 @@ pub trait Sink: 'static {
     /// cancelled (its partition left and the revoke deadline passed, or the pipeline was stopped
     /// at once); the record is then sent again later. A panic in it ends the pipeline.
     fn deliver(&self, delivery: &Delivery<Record>) -> impl Future<Output = Outcomes>;
+
+    /// How much a delivery may hold at the most; asked once, when the sink was made. A sink that
+    /// says more than one record gets what is ready, and waits for nothing to fill it. A delivery is
+    /// cancelled as a whole: when the partition of one of its records leaves, the others in it are
+    /// sent again.
+    fn batch(&self) -> Batch {
+        Batch::ONE
+    }
 
     /// Whether records go different ways, so that [`step`](Self::step) is to be asked.
     fn is_routed(&self) -> bool {
