@@ -14,6 +14,7 @@ use crate::core::lanes::{Batch, Delivery};
 use crate::core::outcome::Outcome;
 use crate::record::Record;
 
+pub mod file;
 pub mod http;
 
 /// Turns deliveries into outcomes, on one arbiter.
