@@ -51,7 +51,7 @@ impl Job {
                     topic: Arc::clone(&topic),
                     partition: record.partition(),
                     offset: record.offset(),
-                    timestamp: record.timestamp().unwrap_or(-1),
+                    timestamp: record.timestamp(),
                 };
                 job.lines.push((job.bytes.len(), place));
             }

@@ -1,7 +1,7 @@
 //! The file sink: appends records to a local file.
 //!
 //! It promises: a record counts as delivered when it is in the file as a whole, and on the disk where
-//! [`Sync`] says so; records of a lane are in the file in their order; where the file cannot be
+//! [`SyncPolicy`] says so; records of a lane are in the file in their order; where the file cannot be
 //! written (the disk is full, the folder is gone, another process has the file), at the start or
 //! later, records are held and tried again, and what was written of them in part is cut off. A line
 //! that a crash has torn is cut off at the next start. With [`Format::Ndjson`] the next start reads
@@ -10,7 +10,7 @@
 //! It does not promise: with [`Format::Raw`] what was written and not committed before a crash is
 //! written again, and a value with line breaks may be torn at one of them. With `ndjson`, records
 //! are told apart by topic, partition, offset and timestamp: two clusters whose topics share a name
-//! need two files. What is below the bytes that are read back, or in a file that was removed,
+//! need two files, and what has no timestamp is never taken for written. What is below the bytes that are read back, or in a file that was removed,
 //! compressed or renamed to something that does not begin with its name, is not found.
 //!
 //! Records are rendered on the arbiter that has them and handed as bytes to one thread, the only one
@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use self::job::Job;
-pub use self::settings::{FileSettings, Format, Rotation, Sync};
+pub use self::settings::{FileSettings, Format, Rotation, SyncPolicy};
 use self::writer::Link;
 use super::{Sink, SinkContext, SinkError, SinkFactory};
 use crate::core::desk::Outcomes;

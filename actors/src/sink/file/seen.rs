@@ -1,4 +1,7 @@
 //! Which records a file holds.
+//!
+//! Records without a timestamp (written by clients from before Kafka 0.10) are never found: those of a
+//! topic that was deleted and made again could not be told from the old ones, and would be lost.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -20,8 +23,7 @@ pub(super) struct Place {
     pub(super) topic: Arc<str>,
     pub(super) partition: i32,
     pub(super) offset: Offset,
-    /// Milliseconds; -1 where there is none.
-    pub(super) timestamp: i64,
+    pub(super) timestamp: Option<i64>,
 }
 
 /// What is read of a line; the rest is skipped.
@@ -37,12 +39,15 @@ struct Line<'a> {
 impl Seen {
     /// Notes a record; says whether it is new.
     pub(super) fn insert(&mut self, place: &Place) -> bool {
-        let runs = self.runs(&place.topic, place.partition);
-        runs.insert(place.offset, place.timestamp)
+        let Some(timestamp) = place.timestamp else { return true };
+        self.runs(&place.topic, place.partition).insert(place.offset, timestamp)
     }
 
     /// Notes that a record is not there after all.
     pub(super) fn remove(&mut self, place: &Place) {
+        if place.timestamp.is_none() {
+            return;
+        }
         self.runs(&place.topic, place.partition).remove(place.offset);
     }
 
@@ -55,8 +60,9 @@ impl Seen {
             read += 1;
             match serde_json::from_slice::<Line<'_>>(&line) {
                 Ok(line) => {
-                    let runs = self.runs(&line.topic, line.partition);
-                    runs.insert(line.offset, line.timestamp.unwrap_or(-1));
+                    if let Some(timestamp) = line.timestamp {
+                        self.runs(&line.topic, line.partition).insert(line.offset, timestamp);
+                    }
                 }
                 Err(_) => strange += 1,
             }
@@ -84,6 +90,7 @@ mod tests {
     use crate::sink::file::render::render;
 
     fn place(topic: &str, partition: i32, offset: Offset, timestamp: i64) -> Place {
+        let timestamp = (timestamp >= 0).then_some(timestamp);
         Place { topic: topic.into(), partition, offset, timestamp }
     }
 
@@ -92,16 +99,18 @@ mod tests {
         let mut text = b"{\"topic\":\"orders\",\"partition\":0}\n\nnothing\n".to_vec();
         let odd = "a \"topic\" with \\ and é";
         for (topic, partition, offset, timestamp) in
-            [("orders", 0, 5, 70), ("orders", 1, 6, -1), (odd, 0, 7, 80)]
+            [("orders", 0, 5, 70), ("orders", 1, 6, 0), ("orders", 1, 7, -1), (odd, 0, 7, 80)]
         {
             let record = Record::builder(topic, partition, offset).timestamp(timestamp);
             let record = record.key(b"\xff").header("topic", "x").value("{\"offset\":9}").build();
             render(Format::Ndjson, &record, &mut text);
         }
         let mut seen = Seen::default();
-        assert_eq!(seen.read(&text[..]).unwrap(), (6, 3));
+        assert_eq!(seen.read(&text[..]).unwrap(), (7, 3));
         assert!(!seen.insert(&place("orders", 0, 5, 70)));
-        assert!(!seen.insert(&place("orders", 1, 6, -1)));
+        assert!(!seen.insert(&place("orders", 1, 6, 0)));
+        assert!(seen.insert(&place("orders", 1, 7, -1)), "it has no timestamp");
+        assert!(seen.insert(&place("orders", 1, 7, -1)), "and is never found");
         assert!(!seen.insert(&place(odd, 0, 7, 80)));
         assert!(seen.insert(&place("orders", 0, 6, 70)), "of another partition");
         assert!(seen.insert(&place("orders", 1, 5, 70)), "of another partition");

@@ -12,7 +12,7 @@ pub struct FileSettings {
     /// What a record looks like in it. Raw by default.
     pub format: Format,
     /// When a record that is written counts as delivered. Each second by default.
-    pub sync: Sync,
+    pub sync: SyncPolicy,
     /// When the file is put aside and a new one begun. Never by default.
     pub rotation: Rotation,
     /// How much of what was written last is read when the pipeline starts, to write nothing twice;
@@ -27,7 +27,7 @@ impl FileSettings {
         Self {
             path: path.into(),
             format: Format::default(),
-            sync: Sync::default(),
+            sync: SyncPolicy::default(),
             rotation: Rotation::default(),
             resume_bytes: 1 << 30,
         }
@@ -47,7 +47,7 @@ pub enum Format {
 
 /// When a record that is written counts as delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Sync {
+pub enum SyncPolicy {
     /// When the system has it on the disk, which it is asked for at the latest this long after the
     /// record was written, and sooner when nothing more comes or much waits.
     Interval(Duration),
@@ -59,7 +59,7 @@ pub enum Sync {
     Never,
 }
 
-impl Default for Sync {
+impl Default for SyncPolicy {
     fn default() -> Self {
         Self::Interval(Duration::from_secs(1))
     }

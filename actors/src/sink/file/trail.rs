@@ -13,7 +13,7 @@ use slog::{Logger, info, warn};
 use super::disk::{Disk, Opened, Where};
 use super::job::{Answer, Job};
 use super::seen::{Place, Seen};
-use super::{FileSettings, Format, Sync};
+use super::{FileSettings, Format, SyncPolicy};
 use crate::core::outcome::{Failure, FailureKind};
 
 /// With `interval`, the disk is asked as soon as nothing more came for so long: whoever waits for an
@@ -117,7 +117,7 @@ impl<D: Disk> Trail<D> {
             answer(written.into_iter().map(|it| it.job), &Err(failure));
             return;
         }
-        if self.settings.sync == Sync::Never {
+        if self.settings.sync == SyncPolicy::Never {
             if let State::Open(open) = &mut self.state {
                 open.kept = open.length;
             }
@@ -136,13 +136,13 @@ impl<D: Disk> Trail<D> {
     pub(super) fn due(&self) -> Option<Instant> {
         let (first, last) = self.waiting.times?;
         match self.settings.sync {
-            Sync::Interval(longest) => {
+            SyncPolicy::Interval(longest) => {
                 let full = self.waiting.bytes >= MOST_BYTES || self.waiting.records >= MOST_RECORDS;
                 // A time beyond what the clock can show never comes.
                 let latest = first.checked_add(longest).unwrap_or(last + QUIET);
                 Some(if full { first } else { latest.min(last + QUIET) })
             }
-            Sync::Always | Sync::Never => Some(first),
+            SyncPolicy::Always | SyncPolicy::Never => Some(first),
         }
     }
 

@@ -42,7 +42,8 @@ fn line(offset: i64) -> String {
 /// Which of the offsets below ten are there.
 fn offsets(seen: &mut Seen) -> Vec<i64> {
     let topic: Arc<str> = "t".into();
-    let place = |offset| Place { topic: Arc::clone(&topic), partition: 0, offset, timestamp: 5 };
+    let place =
+        |offset| Place { topic: Arc::clone(&topic), partition: 0, offset, timestamp: Some(5) };
     (0..10).filter(|offset| !seen.insert(&place(*offset))).collect()
 }
 

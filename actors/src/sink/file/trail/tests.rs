@@ -124,7 +124,7 @@ impl Disk for FakeDisk {
     }
 }
 
-fn settings(format: Format, sync: Sync) -> FileSettings {
+fn settings(format: Format, sync: SyncPolicy) -> FileSettings {
     FileSettings { format, sync, ..FileSettings::new("/var/lib/orders.log") }
 }
 
@@ -216,7 +216,7 @@ impl Pipeline {
                 Err(TryRecvError::Closed) => panic!("nothing was answered"),
                 Ok(Err(_)) => {}
                 Ok(Ok(())) => {
-                    let synced = self.settings.sync != Sync::Never;
+                    let synced = self.settings.sync != SyncPolicy::Never;
                     for offset in lane.next..*end {
                         let memory = self.memory.borrow();
                         let is_there = memory.files.iter().any(|file| {
@@ -289,7 +289,7 @@ fn story() -> impl Strategy<Value = (Vec<(u8, u8, i64)>, Vec<bool>)> {
 }
 
 fn play(settings: FileSettings, crashes: bool, story: (Vec<(u8, u8, i64)>, Vec<bool>)) -> Pipeline {
-    let synced = settings.sync != Sync::Never;
+    let synced = settings.sync != SyncPolicy::Never;
     let mut pipeline = Pipeline::new(settings, &story.1);
     for (kind, which, count) in story.0 {
         match kind {
@@ -317,7 +317,7 @@ proptest! {
         ndjson in any::<bool>(),
     ) {
         let format = if ndjson { Format::Ndjson } else { Format::Raw };
-        let sync = if never { Sync::Never } else { Sync::Always };
+        let sync = if never { SyncPolicy::Never } else { SyncPolicy::Always };
         let mut settings = settings(format, sync);
         settings.rotation.size = rotates.then_some(60);
         play(settings, false, story).finish()?;
@@ -328,7 +328,7 @@ proptest! {
         story in story(),
         (never, rotates) in any::<(bool, bool)>(),
     ) {
-        let mut settings = settings(Format::Ndjson, if never { Sync::Never } else { Sync::Always });
+        let mut settings = settings(Format::Ndjson, if never { SyncPolicy::Never } else { SyncPolicy::Always });
         settings.rotation.size = rotates.then_some(500);
         play(settings, true, story).finish()?;
     }
@@ -337,7 +337,7 @@ proptest! {
 #[test]
 fn what_is_queued_is_written_and_synced_together() {
     let memory = Shared::default();
-    let mut trail = trail(&memory, &settings(Format::Raw, Sync::Always));
+    let mut trail = trail(&memory, &settings(Format::Raw, SyncPolicy::Always));
     let (group, mut answers): (Vec<_>, Vec<_>) =
         (0..3).map(|lane| job(Format::Raw, lane, 0..2)).unzip();
     let now = Instant::now();
@@ -355,7 +355,7 @@ fn what_is_queued_is_written_and_synced_together() {
 fn an_interval_ends_early_when_nothing_more_comes() {
     let memory = Shared::default();
     let interval = Duration::from_millis(10);
-    let mut trail = trail(&memory, &settings(Format::Raw, Sync::Interval(interval)));
+    let mut trail = trail(&memory, &settings(Format::Raw, SyncPolicy::Interval(interval)));
     let first = Instant::now();
     let mut answers = Vec::new();
     let mut write = |trail: &mut Trail<FakeDisk>, offset, now| {
@@ -378,7 +378,7 @@ fn an_interval_ends_early_when_nothing_more_comes() {
 #[test]
 fn much_that_waits_is_synced_at_once() {
     let memory = Shared::default();
-    let hours = Sync::Interval(Duration::from_hours(9));
+    let hours = SyncPolicy::Interval(Duration::from_hours(9));
     let mut trail = trail(&memory, &settings(Format::Raw, hours));
     let now = Instant::now();
     let most = i64::try_from(MOST_RECORDS).unwrap();
@@ -393,7 +393,7 @@ fn much_that_waits_is_synced_at_once() {
 #[test]
 fn without_sync_what_is_written_is_answered() {
     let memory = Shared::default();
-    let mut trail = trail(&memory, &settings(Format::Raw, Sync::Never));
+    let mut trail = trail(&memory, &settings(Format::Raw, SyncPolicy::Never));
     let (job, mut answer) = job(Format::Raw, 0, 0..1);
     trail.write(vec![job], Instant::now());
     assert_eq!(answer.try_recv(), Ok(Ok(())));
@@ -403,7 +403,7 @@ fn without_sync_what_is_written_is_answered() {
 #[test]
 fn a_failure_says_which_file_and_why() {
     let memory = Shared::default();
-    let mut trail = trail(&memory, &settings(Format::Raw, Sync::Always));
+    let mut trail = trail(&memory, &settings(Format::Raw, SyncPolicy::Always));
     let mut fails = |faults: &[bool]| {
         memory.borrow_mut().faults = faults.iter().copied().collect();
         let (job, mut answer) = job(Format::Raw, 0, 0..1);
@@ -435,7 +435,7 @@ fn a_failure_says_which_file_and_why() {
 #[test]
 fn what_was_cancelled_before_it_was_written_is_not_written() {
     let memory = Shared::default();
-    let mut trail = trail(&memory, &settings(Format::Ndjson, Sync::Always));
+    let mut trail = trail(&memory, &settings(Format::Ndjson, SyncPolicy::Always));
     let (cancelled, answer) = job(Format::Ndjson, 0, 0..1);
     drop(answer);
     let (other, _answer) = job(Format::Ndjson, 1, 0..1);
@@ -446,7 +446,7 @@ fn what_was_cancelled_before_it_was_written_is_not_written() {
 #[test]
 fn what_was_cancelled_while_it_was_written_is_not_written_twice() {
     let memory = Shared::default();
-    let mut trail = trail(&memory, &settings(Format::Ndjson, Sync::Always));
+    let mut trail = trail(&memory, &settings(Format::Ndjson, SyncPolicy::Always));
     let (cancelled, answer) = job(Format::Ndjson, 0, 0..2);
     trail.write(vec![cancelled], Instant::now());
     drop(answer);
@@ -461,7 +461,7 @@ fn what_was_cancelled_while_it_was_written_is_not_written_twice() {
 #[test]
 fn what_is_in_a_file_that_was_removed_is_not_delivered() {
     let memory = Shared::default();
-    let mut trail = trail(&memory, &settings(Format::Ndjson, Sync::Always));
+    let mut trail = trail(&memory, &settings(Format::Ndjson, SyncPolicy::Always));
     let (lost, mut answer) = job(Format::Ndjson, 0, 0..1);
     trail.write(vec![lost], Instant::now());
     memory.borrow_mut().files[0].removed = true;
@@ -479,7 +479,7 @@ fn what_is_in_a_file_that_was_removed_is_not_delivered() {
 fn a_file_is_rotated_by_size_or_age_before_it_is_written_and_never_empty() {
     let run = |rotation| {
         let memory = Shared::default();
-        let mut settings = settings(Format::Raw, Sync::Always);
+        let mut settings = settings(Format::Raw, SyncPolicy::Always);
         settings.rotation = rotation;
         let mut trail = trail(&memory, &settings);
         for offset in 0..5 {
@@ -501,7 +501,7 @@ fn a_file_is_rotated_by_size_or_age_before_it_is_written_and_never_empty() {
 #[test]
 fn a_file_is_on_the_disk_before_it_is_put_aside() {
     let memory = Shared::default();
-    let mut settings = settings(Format::Raw, Sync::Never);
+    let mut settings = settings(Format::Raw, SyncPolicy::Never);
     settings.rotation.size = Some(4);
     let mut trail = trail(&memory, &settings);
     for offset in 0..2 {
@@ -514,7 +514,7 @@ fn a_file_is_on_the_disk_before_it_is_put_aside() {
 #[test]
 fn a_file_that_cannot_be_put_aside_grows() {
     let memory = Shared::default();
-    let mut settings = settings(Format::Raw, Sync::Always);
+    let mut settings = settings(Format::Raw, SyncPolicy::Always);
     settings.rotation.size = Some(4);
     let mut trail = trail(&memory, &settings);
     for (offset, faults) in [(0, vec![]), (1, vec![false, true]), (2, vec![])] {
