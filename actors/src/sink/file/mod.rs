@@ -10,8 +10,9 @@
 //! It does not promise: with [`Format::Raw`] what was written and not committed before a crash is
 //! written again, and a value with line breaks may be torn at one of them. With `ndjson`, records
 //! are told apart by topic, partition, offset and timestamp: two clusters whose topics share a name
-//! need two files, and what has no timestamp is never taken for written. What is below the bytes that are read back, or in a file that was removed,
-//! compressed or renamed to something that does not begin with its name, is not found.
+//! need two files, and what has no timestamp is never taken for written. What is below the bytes that
+//! are read back, or in a file that was removed, compressed or renamed to something that does not begin
+//! with its name, is not found.
 //!
 //! Records are rendered on the arbiter that has them and handed as bytes to one thread, the only one
 //! that touches the file, however many arbiters there are.
