@@ -228,20 +228,16 @@ impl Dispatcher {
             return None;
         }
         let delivery = self.dispatch(now);
-        self.wake_intake();
-        let delivery = delivery?;
-        let epochs = delivery.entries().iter().map(|entry| entry.item().assignment().epoch());
-        self.senders.give(sender, now, epochs);
-        self.stats.in_flight.set(self.desk.sending());
-        Some(delivery)
-    }
-
-    fn wake_intake(&mut self) {
         if self.desk.ready() <= self.limit
             && let Some(intake) = self.resting.take()
         {
             intake.wake();
         }
+        let delivery = delivery?;
+        let epochs = delivery.entries().iter().map(|entry| entry.item().assignment().epoch());
+        self.senders.give(sender, now, epochs);
+        self.stats.in_flight.set(self.desk.sending());
+        Some(delivery)
     }
 
     fn dispatch(&mut self, now: Moment) -> Option<Delivery<Record>> {
@@ -284,11 +280,8 @@ impl Dispatcher {
     }
 
     fn count(&self, took: Duration, outcomes: &Outcomes) {
-        let failure = |outcome: &Outcome| match outcome {
-            Outcome::Delivered => None,
-            Outcome::Retry { failure, .. } | Outcome::Rejected(failure) => Some(failure.kind),
-        };
-        self.stats.attempt(outcomes.iter().find_map(failure), took);
+        let failure = outcomes.iter().find_map(Outcome::failure);
+        self.stats.attempt(failure.map(|failure| failure.kind), took);
     }
 
     fn after_delivery(&mut self, sender: usize, now: Moment) -> Option<Delivery<Record>> {

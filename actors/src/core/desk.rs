@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use super::destinations::{DestinationView, Destinations, Report, Terms};
+use super::destinations::{DestinationView, Destinations, Pool, Report, Terms};
 use super::lanes::{Batch, Counts, Delivery, Entry, Item, LaneView, Lanes, LetterTrouble};
 use super::lanes::{Next, PutBack, Standing, Trouble};
 use super::outcome::{Failure, Settled};
@@ -136,9 +136,7 @@ impl<T: Item> Desk<T> {
         let lane = item.lane();
         match result {
             Ok(()) => {
-                self.leaving.left(item.epoch());
-                let failure = Some(trouble.failure);
-                effects(Effect::Settled { item, how: Settled::DeadLettered, failure });
+                self.settle(item, Settled::DeadLettered, Some(trouble.failure), effects);
             }
             Err(failure) => {
                 let tried = trouble.letter.map_or(0, |letter| letter.attempts).saturating_add(1);
@@ -184,10 +182,9 @@ impl<T: Item> Desk<T> {
     /// not tried again and does not stop the pipeline. An item that is delivered, dropped or to be
     /// dead-lettered ends as any other.
     pub fn give_up(&mut self, epochs: &[Epoch], effects: &mut impl FnMut(Effect<'_, T>)) {
-        let mut new: Vec<_> =
+        let new: BTreeSet<_> =
             epochs.iter().copied().filter(|epoch| self.given_up.insert(*epoch)).collect();
-        new.sort_unstable();
-        let gone = |epoch| new.binary_search(&epoch).is_ok();
+        let gone = |epoch| new.contains(&epoch);
         let (leaving, rests) = (&mut self.leaving, self.limit == 0);
         self.lanes.each_under_way(|epoch, records| {
             if gone(epoch) {
@@ -256,6 +253,10 @@ impl<T: Item> Desk<T> {
         self.limit
     }
 
+    fn pool(&self) -> Pool {
+        self.destinations.pool(self.limit, self.limit.saturating_sub(self.sending))
+    }
+
     /// How many deliveries are under way.
     pub fn sending(&self) -> usize {
         self.sending
@@ -270,16 +271,16 @@ impl<T: Item> Desk<T> {
 
     /// The destinations that are known, in no order.
     pub fn destinations(&self, now: Moment) -> impl Iterator<Item = DestinationView> {
-        self.destinations.views(self.limit, self.limit.saturating_sub(self.sending), now)
+        self.destinations.views(self.pool(), now)
     }
 
     /// Notes, once the sender that has just ended something has its next delivery, whether an idle one
     /// could begin one too: then [`next_wake`](Self::next_wake) is over. What came free may be a place
     /// at one destination and the lane of another.
     pub fn look_again(&mut self, now: Moment) {
-        let idle = self.limit.saturating_sub(self.sending);
-        let more = idle > 0
-            && (self.destinations.could_begin((self.limit, idle), now) || self.lanes.ready() > 0);
+        let pool = self.pool();
+        let more =
+            pool.idle > 0 && (self.destinations.could_begin(pool, now) || self.lanes.ready() > 0);
         self.unfinished |= more;
     }
 

@@ -30,7 +30,8 @@ mod terms;
 mod tests;
 mod view;
 
-use destination::{Admission, Destination, Pool, Stance};
+pub(in crate::core) use destination::Pool;
+use destination::{Admission, Destination, Stance};
 pub use terms::{Rates, RetryAfter, Terms};
 pub use view::{DestinationView, Wait};
 
@@ -154,10 +155,9 @@ impl Destinations {
         self.terms.retry_after
     }
 
-    /// What there is for a destination of `pool` senders, of which `idle` are: nothing is shared
-    /// where all records go one way.
-    fn pool(&self, pool: usize, idle: usize) -> Pool {
-        Pool { senders: pool, idle, shared: self.terms.several }
+    /// So many senders, of which `idle` are: nothing is shared where all records go one way.
+    pub(super) fn pool(&self, senders: usize, idle: usize) -> Pool {
+        Pool { senders, idle, shared: self.terms.several }
     }
 
     /// How many lanes wait for a destination.
@@ -173,8 +173,7 @@ impl Destinations {
 
     /// Whether a request for which a lane waits could begin now. Notes for the others when to look at
     /// them again.
-    pub(super) fn could_begin(&mut self, (pool, idle): (usize, usize), now: Moment) -> bool {
-        let pool = self.pool(pool, idle);
+    pub(super) fn could_begin(&mut self, pool: Pool, now: Moment) -> bool {
         for _ in 0..self.free.len() {
             let Some(id) = self.free.pop_front() else { break };
             let admission = self.all[id.index()].outlook(pool, now);
@@ -205,14 +204,9 @@ impl Destinations {
     /// Whether a request to `id` may begin at once, while so many senders of the pool are idle; if so
     /// it has to. It goes behind those that wait for the same destination.
     #[inline]
-    pub(super) fn admits(
-        &self,
-        id: DestinationId,
-        (pool, idle): (usize, usize),
-        now: Moment,
-    ) -> bool {
+    pub(super) fn admits(&self, id: DestinationId, pool: Pool, now: Moment) -> bool {
         let it = &self.all[id.index()];
-        it.queue.is_empty() && matches!(it.admit(self.pool(pool, idle), now), Admission::Now)
+        it.queue.is_empty() && matches!(it.admit(pool, now), Admission::Now)
     }
 
     /// Queues a lane behind those that wait for the same destination.
@@ -243,12 +237,7 @@ impl Destinations {
 
     /// The next lane that waits for a destination that can take it now, by turns; its request has to
     /// begin.
-    pub(super) fn next(
-        &mut self,
-        (pool, idle): (usize, usize),
-        now: Moment,
-    ) -> Option<(LaneId, DestinationId)> {
-        let pool = self.pool(pool, idle);
+    pub(super) fn next(&mut self, pool: Pool, now: Moment) -> Option<(LaneId, DestinationId)> {
         for _ in 0..self.free.len() {
             let id = self.free.pop_front()?;
             match self.all[id.index()].admit(pool, now) {
@@ -286,10 +275,9 @@ impl Destinations {
         id: DestinationId,
         ticket: Ticket,
         report: Report,
-        (pool, idle): (usize, usize),
+        pool: Pool,
         now: Moment,
     ) -> Option<Change> {
-        let pool = self.pool(pool, idle);
         let it = &mut self.all[id.index()];
         let change = it.ended(ticket, report, pool, now);
         if it.stance == Stance::Full {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Desk, Effect};
-use crate::core::destinations::DestinationId;
+use crate::core::destinations::{DestinationId, Pool};
 use crate::core::lanes::{Course, Delivery, Entry, Item, Load, PutBack};
 use crate::core::outcome::{Failure, Settled};
 use crate::core::retry::Action;
@@ -47,9 +47,9 @@ impl<T: Item> Desk<T> {
     /// item is the head of its lane and that lane's turn has come, and again after each wait.
     ///
     /// A lane whose head is between two of its requests comes first; lanes that are ready and lanes
-    /// that waited for a destination take turns. None if nothing can
-    /// be sent, or if many items were looked at and none was to be sent:
-    /// [`next_wake`](Self::next_wake) is over then, and [`wake`](Self::wake) goes on.
+    /// that waited for a destination take turns. None if nothing can be sent, or if many items were
+    /// looked at and none was to be sent: [`next_wake`](Self::next_wake) is over then, and
+    /// [`wake`](Self::wake) goes on.
     pub fn dispatch_by<E: FnMut(Effect<'_, T>)>(
         &mut self,
         now: Moment,
@@ -58,12 +58,15 @@ impl<T: Item> Desk<T> {
         effects: &mut E,
     ) -> Option<Delivery<T>> {
         for _ in 0..LOOKS {
-            let idle = self.limit.checked_sub(self.sending).filter(|idle| *idle > 0)?;
-            let (lane, admitted) = self.next((self.limit, idle), now)?;
+            let pool = self.pool();
+            if pool.idle == 0 {
+                return None;
+            }
+            let (lane, admitted) = self.next(pool, now)?;
             let step = route(self.lanes.head(lane));
             let to = match admitted.filter(|to| self.goes_to(*to, &step)) {
                 Some(to) => to,
-                None => match self.place(lane, step, (self.limit, idle), (now, random), effects) {
+                None => match self.place(lane, step, pool, (now, random), effects) {
                     Some(to) => to,
                     None => continue,
                 },
@@ -79,11 +82,7 @@ impl<T: Item> Desk<T> {
 
     /// The lane whose turn it is, and where it waited for the destination of its head, that one:
     /// it takes the request now.
-    fn next(
-        &mut self,
-        pool: (usize, usize),
-        now: Moment,
-    ) -> Option<(LaneId, Option<DestinationId>)> {
+    fn next(&mut self, pool: Pool, now: Moment) -> Option<(LaneId, Option<DestinationId>)> {
         if let Some(lane) = self.lanes.next_begun().or_else(|| self.destinations.next_homeless()) {
             return Some((lane, None));
         }
@@ -115,7 +114,7 @@ impl<T: Item> Desk<T> {
         &mut self,
         lane: LaneId,
         step: Step,
-        pool: (usize, usize),
+        pool: Pool,
         (now, random): (Moment, u64),
         effects: &mut E,
     ) -> Option<DestinationId> {
@@ -142,8 +141,7 @@ impl<T: Item> Desk<T> {
             }
             Step::Filter => {
                 let Entry { item, .. } = self.lanes.pop(lane);
-                self.leaving.left(item.epoch());
-                effects(Effect::Settled { item, how: Settled::Filtered, failure: None });
+                self.settle(item, Settled::Filtered, None, effects);
                 self.open(lane, now, effects);
             }
             Step::Refuse { failure, action } => {

@@ -95,7 +95,8 @@ impl<T: Item> Desk<T> {
             }
             return self.unless_given_up(next, effects);
         }
-        self.settle(entry, Settled::Delivered, None, effects)
+        self.settle(entry.item, Settled::Delivered, None, effects);
+        None
     }
 
     /// Does to an entry what was decided of its failure; says what goes back to its lane.
@@ -108,8 +109,14 @@ impl<T: Item> Desk<T> {
         effects: &mut impl FnMut(Effect<'_, T>),
     ) -> Option<Entry<T>> {
         match verdict {
-            Verdict::Settle => self.settle(entry, Settled::Delivered, None, effects),
-            Verdict::Drop => self.settle(entry, Settled::Dropped, Some(failure), effects),
+            Verdict::Settle => {
+                self.settle(entry.item, Settled::Delivered, None, effects);
+                None
+            }
+            Verdict::Drop => {
+                self.settle(entry.item, Settled::Dropped, Some(failure), effects);
+                None
+            }
             Verdict::DeadLetter => Some(failed(entry, failure, Next::Letter, now, now)),
             Verdict::Wait { wait, parked } => {
                 let entry = self.unless_given_up(entry, effects)?;
@@ -124,16 +131,17 @@ impl<T: Item> Desk<T> {
         }
     }
 
-    fn settle(
+    /// An item leaves the desk for good.
+    #[inline]
+    pub(super) fn settle(
         &mut self,
-        entry: Entry<T>,
+        item: T,
         how: Settled,
         failure: Option<Box<Failure>>,
         effects: &mut impl FnMut(Effect<'_, T>),
-    ) -> Option<Entry<T>> {
-        self.leaving.left(entry.item.epoch());
-        effects(Effect::Settled { item: entry.item, how, failure });
-        None
+    ) {
+        self.leaving.left(item.epoch());
+        effects(Effect::Settled { item, how, failure });
     }
 
     /// The entry, unless it has nothing left to wait for: then it is returned.

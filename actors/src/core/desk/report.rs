@@ -46,7 +46,7 @@ impl<T: Item> Desk<T> {
         effects: &mut impl FnMut(Effect<'_, T>),
     ) {
         let Course { to, ticket, .. } = course;
-        let pool = (self.limit, self.limit.saturating_sub(self.sending));
+        let pool = self.pool();
         if let Some(change) = self.destinations.ended(to, ticket, report, pool, now) {
             effects(Effect::Breaker { destination: self.destinations.name(to), change });
         }
@@ -57,11 +57,8 @@ impl<T: Item> Desk<T> {
 /// often, and no illness; 429 and the statuses of an endpoint that is too busy, or of a gateway in
 /// front of one, say that there were too many requests at a time.
 fn lesson(outcome: &Outcome) -> (Health, Answer) {
-    let kind = match outcome {
-        Outcome::Delivered => return (Health::Well, Answer::Answered),
-        Outcome::Retry { failure, .. } | Outcome::Rejected(failure) => failure.kind,
-    };
-    match kind {
+    let Some(failure) = outcome.failure() else { return (Health::Well, Answer::Answered) };
+    match failure.kind {
         FailureKind::Status(429) => (Health::Well, Answer::Refused),
         FailureKind::Status(408 | 425) => (Health::Well, Answer::Ignored),
         FailureKind::Status(502..=504) => (Health::Ill, Answer::Refused),

@@ -36,9 +36,9 @@ pub(super) enum Admission {
 
 /// The senders, as a destination sees them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pool {
+pub(in crate::core) struct Pool {
     pub(super) senders: usize,
-    pub(super) idle: usize,
+    pub(in crate::core) idle: usize,
     /// With other destinations.
     pub(super) shared: bool,
 }

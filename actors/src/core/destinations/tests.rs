@@ -27,7 +27,7 @@ fn a_name_is_the_same_destination_until_it_is_forgotten() {
     let (one, other) = (all.find(&name(1), NOW), all.find(&name(2), NOW));
     assert_ne!(one, other);
     assert_eq!(one, all.find(&name(1), at(5)));
-    assert_eq!(all.views(9, 9, NOW).count(), 2);
+    assert_eq!(all.views(all.pool(9, 9), NOW).count(), 2);
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn the_one_that_was_idle_for_longest_makes_room() {
     let first = all.find(&name(0), NOW).expect("it is known");
     let _under_way = all.began(first, at(1));
     let new = all.find(&name(MOST), at(5_000)).expect("there is room");
-    assert_eq!(all.views(9, 9, NOW).count(), MOST);
+    assert_eq!(all.views(all.pool(9, 9), NOW).count(), MOST);
     assert_eq!(all.name(new), &name(MOST));
     assert!(all.names.contains_key(&name(0)), "a request to it is under way");
     assert!(!all.names.contains_key(&name(1)));
@@ -52,7 +52,7 @@ fn where_all_are_busy_a_lane_waits_for_a_place() {
     assert_eq!((all.next_homeless(), all.waiting()), (None, 1));
     let (id, ticket) = tickets[3];
     let report = Report { health: Health::Well, answer: Answer::Answered, took: IDLE, rest: None };
-    all.ended(id, ticket, report, (9, 9), NOW);
+    all.ended(id, ticket, report, all.pool(9, 9), NOW);
     assert_eq!(all.next_homeless(), Some(LaneId(7)));
     assert!(all.find(&name(MOST), NOW).is_some());
 }
@@ -90,18 +90,20 @@ fn settled(all: &mut Destinations, senders: usize) -> Option<u32> {
     let id = all.find(&name(1), NOW).expect("there is room");
     let mut tickets = VecDeque::new();
     for _ in 0..5_000 {
-        while tickets.len() < senders && all.admits(id, (senders, senders - tickets.len()), NOW) {
+        let pool = |all: &Destinations, busy: usize| all.pool(senders, senders - busy);
+        while tickets.len() < senders && all.admits(id, pool(all, tickets.len()), NOW) {
             tickets.push_back(all.began(id, NOW));
         }
-        answer(all, id, tickets.pop_front(), (senders, senders - tickets.len()));
+        let ended = tickets.pop_front();
+        answer(all, id, ended, pool(all, tickets.len()));
     }
     while let Some(ticket) = tickets.pop_front() {
-        answer(all, id, Some(ticket), (0, 0));
+        answer(all, id, Some(ticket), all.pool(0, 0));
     }
     all.all[id.index()].limit()
 }
 
-fn answer(all: &mut Destinations, id: DestinationId, ticket: Option<Ticket>, pool: (usize, usize)) {
+fn answer(all: &mut Destinations, id: DestinationId, ticket: Option<Ticket>, pool: Pool) {
     let took = Duration::from_millis(10);
     let report = Report { health: Health::Well, answer: Answer::Answered, took, rest: None };
     all.ended(id, ticket.expect("one is under way"), report, pool, NOW);

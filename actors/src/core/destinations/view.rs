@@ -59,14 +59,12 @@ pub struct DestinationView {
 
 impl Destinations {
     /// All that are known, in no order; the one of a pipeline whose records all go one way only
-    /// where it is used. Of `pool` senders `idle` are.
-    pub fn views(
+    /// where it is used.
+    pub(in crate::core) fn views(
         &self,
-        pool: usize,
-        idle: usize,
+        pool: Pool,
         now: Moment,
     ) -> impl Iterator<Item = DestinationView> {
-        let pool = self.pool(pool, idle);
         let used = |id: &&DestinationId| {
             **id != DestinationId::ONLY || self.all[id.index()].used > Moment::default()
         };
