@@ -55,6 +55,7 @@ pub use place::{Field, Place, TemplateError};
 pub use plan::{MAX_REQUESTS, Plan, TooManyRequests};
 pub use request::{Request, RequestError};
 pub use settings::{MatchMode, RequestSettings, RouteSettings, RoutesSettings};
+pub use tags::tag_ranges;
 pub use template::Template;
 pub use templates::TemplateRoutes;
 

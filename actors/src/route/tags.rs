@@ -45,6 +45,13 @@ pub(super) fn tags(source: &str) -> Vec<Tag> {
     found
 }
 
+/// Where the tags of a template are, each with its brackets, in their order; what is between them is
+/// text. Of a `raw` block the opening tag counts, and what it holds is text with its end. A tag that is
+/// not closed, which no template has that compiles, is text too.
+pub fn tag_ranges(source: &str) -> impl Iterator<Item = Range<usize>> {
+    tags(source).into_iter().map(|tag| tag.whole)
+}
+
 /// How long raw text is, its end tag included: brackets in it mean nothing and may be unclosed.
 fn raw_length(text: &str) -> usize {
     let mut at = 0;

@@ -3,6 +3,7 @@
 //! It is careful rather than exact: what cannot be told from code is code, and of code nothing is
 //! shown that a secret may have gone into.
 
+use keyway_actors::route::tag_ranges;
 use regex_lite::Regex;
 
 /// A part of a template.
@@ -14,47 +15,29 @@ pub enum Part<'a> {
     Code(&'a str),
 }
 
-/// The parts of a template, in their order.
+/// What opens a tag.
+const OPENINGS: [&str; 3] = ["{{", "{%", "{#"];
+
+/// The parts of a template, in their order. Text in which a tag seems to begin (of a `raw` block, or of
+/// a tag that is not closed) is code from there on.
 pub fn parts(source: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
-    let mut rest = source;
-    while let Some((start, close)) = opening(rest) {
-        let (text, code) = rest.split_at(start);
-        // Blanks before and behind a tag may be trimmed; that makes nothing of it code.
-        if !text.is_empty() {
-            parts.push(Part::Text(text));
-        }
-        let (code, behind) = code.split_at(length(code, close));
-        parts.push(Part::Code(code));
-        rest = behind;
+    let mut at = 0;
+    for tag in tag_ranges(source) {
+        push_text(&source[at..tag.start], &mut parts);
+        parts.push(Part::Code(&source[tag.clone()]));
+        at = tag.end;
     }
-    if !rest.is_empty() {
-        parts.push(Part::Text(rest));
-    }
+    push_text(&source[at..], &mut parts);
     parts
 }
 
-/// The first tag: where it begins, and what ends it.
-fn opening(text: &str) -> Option<(usize, &'static str)> {
-    let tags = [("{{", "}}"), ("{%", "%}"), ("{#", "#}")];
-    tags.into_iter().filter_map(|(open, close)| Some((text.find(open)?, close))).min()
-}
-
-/// How long the tag is that the text begins with; all of the text where it does not end.
-fn length(code: &str, close: &str) -> usize {
-    let mut quote = None;
-    let mut escaped = false;
-    for (at, c) in code.char_indices().skip(2) {
-        match quote {
-            Some(_) if escaped => escaped = false,
-            Some(_) if c == '\\' => escaped = true,
-            Some(open) if c == open => quote = None,
-            None if code[at..].starts_with(close) => return at + close.len(),
-            None if matches!(c, '"' | '\'') && close != "#}" => quote = Some(c),
-            _ => {}
-        }
-    }
-    code.len()
+fn push_text<'a>(text: &'a str, parts: &mut Vec<Part<'a>>) {
+    let opens = OPENINGS.iter().filter_map(|opening| text.find(opening)).min();
+    let (text, code) = text.split_at(opens.unwrap_or(text.len()));
+    // Blanks before and behind a tag may be trimmed; that makes nothing of it code.
+    parts.extend((!text.is_empty()).then_some(Part::Text(text)));
+    parts.extend((!code.is_empty()).then_some(Part::Code(code)));
 }
 
 /// Whether a `${NAME}` went into code, which may have made anything of it: there is one within a tag,
@@ -111,6 +94,7 @@ mod tests {
             "{% filter upper %}${A}{% endfilter %}",
             "{%- set a -%}${A}{% endset %}{{ a }}",
             "{% raw %}{{{% endraw %}${A}",
+            "{{ {'a': {'b': 1}} ~ '${A}' | upper }}",
         ] {
             assert!(fills_code(code), "{code}");
         }
