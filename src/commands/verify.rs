@@ -1,6 +1,5 @@
 //! `keyway verify`: asks a running Keyway whether every record is accounted for.
 
-use std::fs;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use keyway_actors::stats::Conservation;
 use super::words::grouped;
 use crate::api::verify::{Account, Verification};
 use crate::cli::{VerifyArgs, exit};
+use crate::settings::text_file::read_secret;
 
 /// How long the answer may take; Keyway looks for two seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,7 +44,7 @@ pub fn run(args: &VerifyArgs) -> u8 {
 #[derive(Debug, thiserror::Error)]
 enum AskError {
     #[error("--token-file: cannot read {0}: {1}")]
-    Token(String, io::Error),
+    Token(String, String),
     #[error(
         "{0}: no answer: {1}; is Keyway running, and does it listen there? --api says where it \
          does, as of its `api listening` line"
@@ -63,9 +63,9 @@ fn token(args: &VerifyArgs) -> Result<Option<String>, AskError> {
     let Some(file) = &args.token_file else {
         return Ok(std::env::var(TOKEN).ok().filter(|token| !token.is_empty()));
     };
-    let token = fs::read_to_string(file);
-    let token = token.map_err(|error| AskError::Token(file.display().to_string(), error))?;
-    Ok(Some(token.trim_end().to_owned()))
+    let token =
+        read_secret(file).map_err(|why| AskError::Token(file.display().to_string(), why))?;
+    Ok(Some(token))
 }
 
 async fn ask(api: &Uri, token: Option<&str>) -> Result<Verification, AskError> {

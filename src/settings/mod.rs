@@ -25,7 +25,7 @@ mod routes;
 mod side_by_side;
 mod sources;
 pub mod table;
-mod text_file;
+pub mod text_file;
 mod typed;
 mod types;
 pub mod value;
