@@ -8,13 +8,14 @@ use std::sync::atomic::AtomicU64;
 
 use actix_rt::System;
 use futures_util::future::join_all;
+use keyway_actors::sink::file::FileSink;
 use keyway_actors::sink::http::FileError;
-use keyway_actors::{Handle, Pipeline, PipelineError};
+use keyway_actors::{Handle, PipelineError};
 use slog::{Logger, error, info, warn};
 
 use crate::cli::exit;
 use crate::settings::{Listen, Settings};
-use crate::signals::Endings;
+use crate::signals::{Endings, Hangups};
 use crate::{alerts, api, logging, stats_line, wiring};
 
 /// Runs until told to stop; gives the code to exit with.
@@ -76,7 +77,9 @@ async fn serve(
         Listen::Off => None,
         Listen::At(address) => Some(api::bind(address)?),
     };
-    let handles = start(settings, log).await?;
+    let hangups = Hangups::new().map_err(RunError::Signals)?;
+    let (handles, files) = start(settings, log).await?;
+    let reopening = actix_rt::spawn(reopen(hangups, files, log.clone()));
     let server = bound.map(|bound| bound.serve(handles.clone(), lines_dropped, token, log));
     let line = settings
         .log
@@ -84,6 +87,7 @@ async fn serve(
         .map(|every| actix_rt::spawn(stats_line::every(every, handles.clone(), log.clone())));
     let alerts = alerts::start(&settings.alerts, &handles, log);
     let ended = lead(&handles, &mut endings, log).await;
+    reopening.abort();
     // A second signal waits for nobody.
     if !matches!(ended, Err(RunError::SecondSignal)) {
         alerts.finish().await;
@@ -99,21 +103,32 @@ async fn serve(
 }
 
 /// Starts all pipelines, or none: those that started before one that could not are stopped.
-async fn start(settings: &Settings, log: &Logger) -> Result<Vec<Handle>, RunError> {
-    let mut handles: Vec<Handle> = Vec::new();
+async fn start(
+    settings: &Settings,
+    log: &Logger,
+) -> Result<(Vec<Handle>, Vec<FileSink>), RunError> {
+    let (mut handles, mut files): (Vec<Handle>, Vec<FileSink>) = Default::default();
     for pipeline in &settings.pipelines {
-        let started = wiring::sink(&pipeline.http)
-            .map_err(|error| PipelineError::Config(error.to_string()))
-            .and_then(|sink| Pipeline::start_with_log(wiring::pipeline(pipeline), sink, log));
-        match started {
-            Ok(handle) => handles.push(handle),
+        match wiring::start(pipeline, log) {
+            Ok(started) => {
+                handles.push(started.handle);
+                files.extend(started.file);
+            }
             Err(error) => {
                 stop_all(&handles).await;
                 return Err(RunError::Start { name: pipeline.name.clone(), error });
             }
         }
     }
-    Ok(handles)
+    Ok((handles, files))
+}
+
+/// Has the files opened anew at each SIGHUP, for when another program has moved them.
+async fn reopen(mut hangups: Hangups, files: Vec<FileSink>, log: Logger) {
+    while hangups.next().await {
+        info!(log, "SIGHUP: files are opened anew"; "files" => files.len());
+        files.iter().for_each(FileSink::reopen);
+    }
 }
 
 async fn stop_all(handles: &[Handle]) {

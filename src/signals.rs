@@ -1,4 +1,4 @@
-//! The signals that end the process.
+//! The signals that the process heeds.
 
 use std::io;
 
@@ -28,5 +28,23 @@ impl Endings {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+}
+
+/// SIGHUP, from when this is made: it does not end the process then.
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Takes the signal from the system's own handling.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self(signal(SignalKind::hangup())?))
+    }
+
+    /// Waits for the next one; false where none can come any more.
+    pub async fn next(&mut self) -> bool {
+        self.0.recv().await.is_some()
     }
 }

@@ -6,16 +6,21 @@ use std::num::NonZeroU32;
 use keyway_actors::core::limiter::Rate;
 use keyway_actors::kafka::admin::{self, Tried};
 use keyway_actors::route::{ExpressionError, TemplateError, TemplateRoutes};
+use keyway_actors::sink::file::FileSink;
 use keyway_actors::sink::http::{
     Auth, AuthError, CloudEvents, CloudEventsError, Coding, Compression, FileError, HttpSettings,
     HttpSettingsError, Mode, OAuth2, Secret, Signature, SignatureError, TlsError, TlsFiles,
 };
-use keyway_actors::{DeadLetterConfig, DestinationConfig, PipelineConfig, RetryPolicy};
+use keyway_actors::{
+    DeadLetterConfig, DestinationConfig, Handle, Pipeline, PipelineConfig, PipelineError,
+    RetryPolicy,
+};
+use slog::Logger;
 
 use crate::settings::{
     self, AuthSettings, CompressionSettings, DeadLetterSettings, DestinationSettings, EventMode,
     EventSettings, KafkaProperties, PipelineSettings, RetrySettings, Routes, SecretSource,
-    Settings, Way,
+    Settings, SinkSettings, Way,
 };
 
 /// What the library is told of a pipeline.
@@ -36,9 +41,38 @@ pub fn pipeline(settings: &PipelineSettings) -> PipelineConfig {
         drain_deadline: settings.drain_deadline,
         offset_overflow: settings.offset_overflow,
         offset_metadata_max_bytes: settings.offset_metadata_max_bytes,
-        destinations: destinations(&settings.http.destination),
+        destinations: settings.http().map(|it| destinations(&it.destination)).unwrap_or_default(),
         retry: retry(&settings.retry),
         dead_letter: settings.dead_letter.as_ref().map(dead_letter),
+    }
+}
+
+/// A pipeline that was started.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// Leads it.
+    pub handle: Handle,
+    /// Its file, to be opened anew when another program has moved it; where it writes one.
+    pub file: Option<FileSink>,
+}
+
+/// Starts a pipeline. Blocks while it reads the files that hold secrets.
+///
+/// # Errors
+/// What its sink or the library refuses.
+pub fn start(settings: &PipelineSettings, log: &Logger) -> Result<Started, PipelineError> {
+    let config = pipeline(settings);
+    match &settings.sink {
+        SinkSettings::Http(http) => {
+            let sink = sink(http).map_err(|error| PipelineError::Config(error.to_string()))?;
+            let handle = Pipeline::start_with_log(config, sink, log)?;
+            Ok(Started { handle, file: None })
+        }
+        SinkSettings::File(file) => {
+            let sink = FileSink::new(file.clone());
+            let handle = Pipeline::start_with_log(config, sink.clone(), log)?;
+            Ok(Started { handle, file: Some(sink) })
+        }
     }
 }
 
@@ -66,7 +100,7 @@ pub fn try_sinks(settings: &Settings) -> Result<(), Vec<String>> {
     let refused: Vec<String> = settings
         .pipelines
         .iter()
-        .filter_map(|settings| Some((settings, sink(&settings.http).err()?)))
+        .filter_map(|settings| Some((settings, sink(settings.http()?).err()?)))
         .map(|(settings, error)| format!("pipeline {:?}: {error}", settings.name))
         .collect();
     if refused.is_empty() { Ok(()) } else { Err(refused) }

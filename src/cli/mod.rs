@@ -159,6 +159,13 @@ pub struct PipelineFlags {
     insecure: Option<String>,
     #[arg(
         long,
+        value_name = "FOLDER",
+        help_heading = help::PROCESS,
+        help = "Folder that paths of files given to the API have to stay in"
+    )]
+    file_root: Option<String>,
+    #[arg(
+        long,
         value_name = "LEVEL",
         help_heading = help::PROCESS,
         help = help::flag("trace, debug, info, warn, error", &table::LOG_LEVEL.row)
@@ -185,6 +192,7 @@ impl PipelineFlags {
             ("--arbiters", &self.arbiters),
             ("--listen", &self.listen),
             ("--insecure", &self.insecure),
+            ("--file-root", &self.file_root),
             ("--log-level", &self.log_level),
             ("--log-format", &self.log_format),
         ];

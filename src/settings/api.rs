@@ -1,6 +1,9 @@
 //! Where the process answers, and whom.
 
-use super::reader::Reader;
+use std::fs;
+use std::path::PathBuf;
+
+use super::reader::{Found, Reader};
 use super::table;
 use super::types::{ApiSettings, Listen};
 
@@ -9,6 +12,7 @@ pub fn api(reader: &mut Reader<'_>) -> ApiSettings {
     let listen = reader.find(&table::LISTEN);
     let token = reader.secret(&table::API_TOKEN, &table::API_TOKEN_FILE);
     let insecure = reader.get(&table::API_INSECURE);
+    let file_root = file_root(reader);
     let given = [&table::LISTEN.row, &table::API_TOKEN.row, &table::API_TOKEN_FILE.row];
     if let Some(listen) = &listen
         && let Listen::At(address) = listen.value
@@ -25,5 +29,19 @@ pub fn api(reader: &mut Reader<'_>) -> ApiSettings {
         reader.problems.push(&listen.place, what);
     }
     let listen = listen.map_or_else(|| super::reader::standard(&table::LISTEN), |it| it.value);
-    ApiSettings { listen, token: token.map(|found| found.value), insecure }
+    ApiSettings { listen, token: token.map(|found| found.value), insecure, file_root }
+}
+
+/// A folder that is there, by its real path: what is in it is compared with that.
+fn file_root(reader: &mut Reader<'_>) -> Option<PathBuf> {
+    let Found { value, place } = reader.path(&table::API_FILE_ROOT)?;
+    let found = value.canonicalize().and_then(|real| Ok((fs::metadata(&real)?.is_dir(), real)));
+    let why = match found {
+        Ok((true, real)) => return Some(real),
+        Ok((false, _)) => "it is no folder".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let what = format!("expected a folder that is there, got {}: {why}", value.display());
+    reader.problems.push(&place, what);
+    None
 }

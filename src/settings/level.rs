@@ -32,6 +32,7 @@ impl Level {
                 "http.tls",
                 "retry",
                 "dead_letter",
+                "file",
                 "kafka",
                 "route",
             ],

@@ -23,6 +23,7 @@ mod resolve;
 mod retry;
 mod routes;
 mod side_by_side;
+mod sink;
 mod sources;
 pub mod table;
 pub mod text_file;
@@ -40,7 +41,8 @@ pub use text_file::read_text;
 pub use types::{
     ApiSettings, AuthSettings, Coding, CompressionSettings, DeadLetterSettings,
     DestinationSettings, EventMode, EventSettings, Filled, GroupSettings, HttpSettings, Listen,
-    LogFormat, LogSettings, PipelineSettings, RetrySettings, Routes, SecretSource, Settings, Way,
+    LogFormat, LogSettings, PipelineSettings, RetrySettings, Routes, SecretSource, Settings,
+    SinkSettings, Way,
 };
 
 /// Everything that `run` and `check` need.
@@ -55,7 +57,9 @@ pub fn load(sources: &Sources) -> Result<Settings, Problems> {
     match typed.and_then(|typed| resolve::settings(&typed, &mut problems)) {
         Some(mut settings) if problems.is_empty() => {
             for pipeline in &mut settings.pipelines {
-                pipeline.http.proxy.clone_from(&proxy);
+                if let SinkSettings::Http(http) = &mut pipeline.sink {
+                    http.proxy.clone_from(&proxy);
+                }
             }
             if let Some(proxy) = &proxy {
                 for alert in &mut settings.alerts {

@@ -1,14 +1,15 @@
 //! One pipeline: its knobs read, its librdkafka properties merged, what contradicts itself refused.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use super::checks;
-use super::http;
 use super::kafka::{self, KafkaProperties};
 use super::problem::Spot;
 use super::reader::{Found, Reader};
 use super::retry;
 use super::routes::TypedRoutes;
+use super::sink;
 use super::table::{self, MOST_ARBITERS};
 use super::typed::Properties;
 use super::types::{DeadLetterSettings, GroupSettings, PipelineSettings};
@@ -47,6 +48,8 @@ pub struct Draft {
     pub spot: Option<Spot>,
     /// Its name.
     pub name: Option<Found<String>>,
+    /// Its file, where its records go into one.
+    pub file: Option<Found<PathBuf>>,
     /// How to reach its group; `None` where that is missing or wrong.
     pub group: Option<GroupSettings>,
     /// All of it; `None` where something is missing or wrong.
@@ -62,7 +65,8 @@ pub fn draft(reader: &mut Reader<'_>, given: &Given<'_>, need: Need) -> Draft {
     }
     let group = group(reader, &properties);
     let pipeline = deliver(reader, given, &properties, group.as_ref(), need);
-    Draft { spot: reader.spot.cloned(), name, group, pipeline }
+    let file = reader.path(&table::FILE_PATH);
+    Draft { spot: reader.spot.cloned(), name, file, group, pipeline }
 }
 
 fn group(reader: &mut Reader<'_>, properties: &Properties) -> Option<GroupSettings> {
@@ -99,7 +103,7 @@ fn deliver(
     let revoke_deadline = revoke_deadline(reader, properties);
     let dead_letter = dead_letter(reader, &given.kafka, properties, group);
     let retry = retry::retry(reader);
-    let http = http::http(reader, given.routes, need);
+    let sink = sink::sink(reader, given.routes, need);
     let ordering = reader.get(&table::ORDERING);
     let buffer_bytes = reader.get(&table::BUFFER_BYTES);
     let buffer_records = reader.get(&table::BUFFER_RECORDS);
@@ -124,7 +128,7 @@ fn deliver(
         drain_deadline,
         offset_overflow,
         offset_metadata_max_bytes,
-        http: http?,
+        sink: sink?,
         retry,
         dead_letter,
     })

@@ -84,6 +84,11 @@ impl Reader<'_> {
         self.layers.iter().any(|layer| layer.contains_key(row.key))
     }
 
+    /// Where the highest layer gives `row`, well or badly.
+    pub fn place_of(&self, row: &Row) -> Option<Place> {
+        self.layers.iter().rev().find_map(|layer| layer.get(row.key)).map(|it| it.place.clone())
+    }
+
     /// Whether none of what was read of `rows` is given badly. What is has its default meanwhile, and
     /// to say that this contradicts something else would be false.
     pub fn is_sound(&self, rows: &[&Row]) -> bool {

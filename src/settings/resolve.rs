@@ -7,8 +7,9 @@ use super::pipeline::{self, Draft, Given, Kafka, Need};
 use super::problem::Problems;
 use super::reader::Reader;
 use super::side_by_side;
+use super::sink::{is_of_file, is_of_requests, is_of_routes};
 use super::sources::Typed;
-use super::table::{self, Scope};
+use super::table::{self, Row, Scope};
 use super::typed::{Layer, Properties};
 use super::types::{GroupSettings, LogSettings, Settings};
 
@@ -62,15 +63,15 @@ fn drafts(typed: &Typed, need: Need, problems: &mut Problems) -> Vec<Draft> {
     let common = typed.file.as_ref().map_or(&empty, |file| &file.kafka);
     let in_file: &[TypedPipeline] = typed.file.as_ref().map_or(&[], |file| &file.pipelines);
     let alone = in_file.len() < 2;
-    // What is for routes is for the pipelines that have some.
-    let any_routed = in_file.iter().any(|found| found.routes.is_some());
-    let plain = [&variables, &flags].map(without_routing);
+    let kinds: Vec<Kind> = in_file.iter().map(kind).collect();
     let mut draft = |found: Option<&TypedPipeline>| {
-        let all_layers = !any_routed || found.is_some_and(|found| found.routes.is_some());
-        let [variables, flags] =
-            if all_layers { [&variables, &flags] } else { [&plain[0], &plain[1]] };
+        // Where there are several kinds, what is for one is for the pipelines of that.
+        let [variables, flags] = [&variables, &flags].map(|layer| match found {
+            Some(found) => without(layer, kind(found), &kinds),
+            None => layer.clone(),
+        });
         let mut reader = Reader {
-            layers: vec![found.map_or(&none, |found| &found.layer), variables, flags],
+            layers: vec![found.map_or(&none, |found| &found.layer), &variables, &flags],
             folder: typed.file.as_ref().map(|file| file.folder.as_path()),
             spot: found.map(|found| &found.spot),
             alone,
@@ -97,10 +98,34 @@ fn drafts(typed: &Typed, need: Need, problems: &mut Problems) -> Vec<Draft> {
     drafts
 }
 
-/// A layer without what says which routes count.
-fn without_routing(layer: &Layer) -> Layer {
+/// How a pipeline says where its records go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Url,
+    Routes,
+    File,
+}
+
+fn kind(found: &TypedPipeline) -> Kind {
+    if found.routes.is_some() {
+        Kind::Routes
+    } else if found.layer.keys().any(|key| key.starts_with("file.")) {
+        Kind::File
+    } else {
+        Kind::Url
+    }
+}
+
+/// A layer without what is for pipelines of other kinds alone, of which there are some.
+fn without(layer: &Layer, own: Kind, others: &[Kind]) -> Layer {
+    let is_for = |row: &Row, kind: Kind| match kind {
+        Kind::Url => is_of_requests(row) && !is_of_routes(row),
+        Kind::Routes => is_of_requests(row),
+        Kind::File => is_of_file(row),
+    };
     let mut layer = layer.clone();
-    for row in [&table::MATCH.row, &table::UNMATCHED.row] {
+    let rows = table::rows().filter(|row| !is_for(row, own));
+    for row in rows.filter(|row| others.iter().any(|other| is_for(row, *other))) {
         layer.remove(row.key);
     }
     layer

@@ -1,5 +1,8 @@
-//! Pipelines of one process that contradict each other: two of a name, or two that would take each
-//! other's records.
+//! Pipelines of one process that contradict each other: two of a name, two that would take each
+//! other's records, or two that would write one file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::kafka::BOOTSTRAP;
 use super::pipeline::Draft;
@@ -11,6 +14,7 @@ pub fn check(drafts: &[Draft], problems: &mut Problems) {
     for (at, draft) in drafts.iter().enumerate() {
         for earlier in &drafts[..at] {
             same_name(earlier, draft, problems);
+            same_file(earlier, draft, problems);
             if let (Some(one), Some(other), Some(spot)) =
                 (&earlier.group, &draft.group, &draft.spot)
             {
@@ -27,6 +31,25 @@ fn same_name(earlier: &Draft, draft: &Draft, problems: &mut Problems) {
         let what = format!("{:?} is the name of another pipeline too: {}", other.value, one.place);
         problems.push(&other.place, what);
     }
+}
+
+fn same_file(earlier: &Draft, draft: &Draft, problems: &mut Problems) {
+    if let (Some(one), Some(other)) = (&earlier.file, &draft.file)
+        && real(&one.value) == real(&other.value)
+    {
+        let what = format!("it is the file of another pipeline too: {}", one.place);
+        problems.push(&other.place, what);
+    }
+}
+
+/// Where a file is, by whatever name; one that is not there yet by its folder.
+fn real(path: &Path) -> PathBuf {
+    let in_folder = || {
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+        let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
+        Some(folder.join(path.file_name()?))
+    };
+    fs::canonicalize(path).ok().or_else(in_folder).unwrap_or_else(|| path.to_owned())
 }
 
 fn same_group(one: &GroupSettings, other: &GroupSettings, place: &Place, problems: &mut Problems) {

@@ -10,6 +10,7 @@ use super::value::Refused;
 
 mod api;
 mod destination;
+mod file;
 mod groups;
 mod http;
 mod retry;
@@ -18,6 +19,7 @@ mod security;
 
 pub use api::*;
 pub use destination::*;
+pub use file::*;
 pub use groups::GROUPS;
 pub use http::*;
 pub use retry::*;

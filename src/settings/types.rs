@@ -13,9 +13,11 @@ use keyway_actors::{Action, OffsetOverflow, Ordering};
 
 use super::KafkaProperties;
 
+mod file;
 mod filled;
 mod http;
 
+pub use file::{FileSync, SinkSettings};
 pub use filled::Filled;
 pub use http::{
     AuthKind, AuthSettings, Coding, CompressionSettings, DestinationSettings, EventMode,
@@ -44,6 +46,9 @@ pub struct ApiSettings {
     pub token: Option<SecretSource>,
     /// Whether it may answer other machines without a token.
     pub insecure: bool,
+    /// The folder that a file has to stay in whose path is given to the API, without symbolic links;
+    /// `None`: no such path is taken.
+    pub file_root: Option<PathBuf>,
 }
 
 /// Where the process listens.
@@ -131,7 +136,7 @@ pub struct PipelineSettings {
     /// The broker's `offset.metadata.max.bytes`.
     pub offset_metadata_max_bytes: usize,
     /// Where records go.
-    pub http: HttpSettings,
+    pub sink: SinkSettings,
     /// How failures are retried.
     pub retry: RetrySettings,
     /// Where records go that cannot be delivered.

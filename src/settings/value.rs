@@ -120,6 +120,11 @@ pub fn age_or_off(text: &str) -> Result<Option<Duration>, Refused> {
     or_off(text, Duration::from_millis(1)..=OLDEST)
 }
 
+/// How old a file may become before a new one is begun, or `off` for no limit.
+pub fn rotation_age_or_off(text: &str) -> Result<Option<Duration>, Refused> {
+    or_off(text, Duration::from_secs(1)..=OLDEST)
+}
+
 fn or_off(text: &str, allowed: RangeInclusive<Duration>) -> Result<Option<Duration>, Refused> {
     if text == "off" {
         return Ok(None);
@@ -175,6 +180,17 @@ pub fn size(text: &str, allowed: RangeInclusive<u64>) -> Result<u64, Refused> {
             size_in_words(low),
             size_in_words(high)
         ))
+    })
+}
+
+/// How large a file may become before a new one is begun, or `off` for no limit.
+pub fn rotation_size_or_off(text: &str) -> Result<Option<u64>, Refused> {
+    if text == "off" {
+        return Ok(None);
+    }
+    size(text, 1 << 10..=1 << 40).map(Some).map_err(|mut refused| {
+        refused.expected.push_str(", or off");
+        refused
     })
 }
 

@@ -1,6 +1,8 @@
 //! Tries what a run of one pipeline would need, and says of each thing whether it works and, where
 //! it does not, what to do.
 
+mod file;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use keyway_actors::route::Origin;
 use keyway_actors::sink::http::{ConnectError, HttpSettings as Sink, probe, probe_destination};
 
 use crate::commands::words::{count, first};
-use crate::settings::{DeadLetterSettings, HttpSettings, PipelineSettings, Way};
+use crate::settings::{DeadLetterSettings, HttpSettings, PipelineSettings, SinkSettings, Way};
 use crate::wiring::{self, SinkRefused};
 
 /// Topics that are named where a pattern matches many.
@@ -56,13 +58,17 @@ impl Finding {
 
 type Properties = BTreeMap<String, String>;
 
-/// Tries the brokers, the topics, the group, the dead letters and the endpoints of a pipeline.
+/// Tries the brokers, the topics, the group, the dead letters and the endpoints or the file of a
+/// pipeline.
 pub fn try_pipeline(pipeline: &PipelineSettings, patience: Duration) -> Vec<Finding> {
     let mut findings = try_kafka(pipeline, patience);
-    findings.extend(
-        try_endpoints(&pipeline.http)
-            .unwrap_or_else(|error| vec![Finding::failed(format!("endpoint: {error}"))]),
-    );
+    match &pipeline.sink {
+        SinkSettings::Http(http) => findings.extend(
+            try_endpoints(http)
+                .unwrap_or_else(|error| vec![Finding::failed(format!("endpoint: {error}"))]),
+        ),
+        SinkSettings::File(settings) => findings.push(file::try_file(&settings.path)),
+    }
     findings
 }
 

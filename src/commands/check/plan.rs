@@ -1,5 +1,6 @@
 //! What would be run, in plain lines.
 
+mod file;
 mod http;
 
 use std::fmt::Write;
@@ -13,7 +14,7 @@ use crate::commands::words::{count, grouped, size};
 use crate::settings::value::in_words;
 use crate::settings::{
     ApiSettings, KafkaProperties, Listen, LogFormat, LogSettings, PipelineSettings, RetrySettings,
-    Settings,
+    Settings, SinkSettings,
 };
 
 /// All of it: each pipeline, and the process.
@@ -45,7 +46,10 @@ fn lines(pipeline: &PipelineSettings) -> Vec<Line> {
         ("brokers", pipeline.kafka.get("bootstrap.servers").unwrap_or_default().to_owned()),
     ];
     lines.extend(properties(&pipeline.kafka));
-    lines.extend(http::lines(pipeline));
+    lines.extend(match &pipeline.sink {
+        SinkSettings::Http(http) => http::lines(http),
+        SinkSettings::File(file) => file::lines(file),
+    });
     lines.extend([
         ("order", order(pipeline.ordering).to_owned()),
         ("in flight", in_flight(pipeline)),
@@ -92,7 +96,11 @@ fn order(ordering: Ordering) -> &'static str {
 
 fn in_flight(pipeline: &PipelineSettings) -> String {
     let arbiters = count(pipeline.arbiters.get(), "thread");
-    format!("at most {}, on {arbiters}", count(pipeline.senders.get(), "request"))
+    let what = match pipeline.sink {
+        SinkSettings::Http(_) => "request",
+        SinkSettings::File(_) => "write",
+    };
+    format!("at most {}, on {arbiters}", count(pipeline.senders.get(), what))
 }
 
 fn buffer(pipeline: &PipelineSettings) -> String {
@@ -111,7 +119,7 @@ fn commits(pipeline: &PipelineSettings) -> String {
 
 fn deadlines(pipeline: &PipelineSettings) -> String {
     let (stop, revoke) = (pipeline.drain_deadline, pipeline.revoke_deadline);
-    format!("requests under way get {stop:?} when it stops, {revoke:?} when partitions leave")
+    format!("what is under way gets {stop:?} when it stops, {revoke:?} when partitions leave")
 }
 
 fn retries(retry: &RetrySettings) -> String {

@@ -4,11 +4,14 @@ use std::io::{self, Write};
 
 use keyway_actors::Record;
 use keyway_actors::route::{Plan, PlanContext, Refusal, Request, TemplateRoutes, Unmatched};
+use keyway_actors::sink::file::FileSettings;
 
 use super::plan::shown_url;
 use super::record::Example;
 use super::shown::Shown;
-use crate::settings::{EventMode, HttpSettings, PipelineSettings, Routes, Settings, Way};
+use crate::settings::{
+    EventMode, HttpSettings, PipelineSettings, Routes, Settings, SinkSettings, Way,
+};
 use crate::wiring;
 
 /// What the media types of whole events begin with (`CloudEvents`, HTTP binding 3.2).
@@ -32,16 +35,9 @@ pub fn of_record(
     record: &Record,
     out: &mut dyn Write,
 ) -> io::Result<bool> {
-    let (text, accepted) = match &pipeline.http.way {
-        Way::One(url) => {
-            let url = shown_url(url, &pipeline.http.filled);
-            let value = value(&pipeline.http, record, None);
-            (format!("1. POST {url}\n   body: {value}\n"), true)
-        }
-        Way::Routes(routes) => match wiring::routes(routes) {
-            Ok(route) => routed(pipeline, routes, &route, record),
-            Err(error) => (format!("{error}\n"), false),
-        },
+    let (text, accepted) = match &pipeline.sink {
+        SinkSettings::Http(http) => of_http(pipeline, http, record),
+        SinkSettings::File(file) => (line(file, record), true),
     };
     for line in text.lines() {
         writeln!(out, "  {line}")?;
@@ -49,15 +45,41 @@ pub fn of_record(
     Ok(accepted)
 }
 
+fn of_http(pipeline: &PipelineSettings, http: &HttpSettings, record: &Record) -> (String, bool) {
+    match &http.way {
+        Way::One(url) => {
+            let url = shown_url(url, &http.filled);
+            let value = value(http, record, None);
+            (format!("1. POST {url}\n   body: {value}\n"), true)
+        }
+        Way::Routes(routes) => match wiring::routes(routes) {
+            Ok(route) => routed(pipeline, http, routes, &route, record),
+            Err(error) => (format!("{error}\n"), false),
+        },
+    }
+}
+
+/// What would be appended: the lines as they are where they are text.
+fn line(file: &FileSettings, record: &Record) -> String {
+    let (path, bytes) = (file.path.display(), file.format.line(record));
+    let is_text =
+        |text: &&str| !text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t'));
+    match std::str::from_utf8(&bytes).ok().filter(is_text) {
+        Some(text) => format!("appended to {path}:\n{text}"),
+        None => format!("appended to {path}: {} bytes that are no text\n", bytes.len()),
+    }
+}
+
 fn routed(
     pipeline: &PipelineSettings,
+    http: &HttpSettings,
     routes: &Routes,
     route: &TemplateRoutes,
     record: &Record,
 ) -> (String, bool) {
     match route.plan_with_places(record, &PlanContext::new(1, &pipeline.group_id)) {
         Ok((plan, places)) => {
-            let value = |own: &Request| value(&pipeline.http, record, Some(own));
+            let value = |own: &Request| value(http, record, Some(own));
             (requests(routes, &plan, &places, value), true)
         }
         Err(Refusal::Rejected(failure)) => {

@@ -25,6 +25,15 @@ pub static API_TOKEN_FILE: Knob<PathBuf> =
         .rare()
         .read(names::path);
 
+/// Where the files of pipelines may be that are made over the API.
+pub static API_FILE_ROOT: Knob<PathBuf> = Row::process(
+    "api.file_root",
+    "KEYWAY_API_FILE_ROOT",
+    "folder that paths given to the API stay in",
+)
+.flag("--file-root")
+.read(names::path);
+
 /// Whether other machines may ask without one.
 pub static API_INSECURE: Knob<bool> =
     Row::process("api.insecure", "KEYWAY_API_INSECURE", "answer anybody without a token")

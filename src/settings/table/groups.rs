@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 use super::Knob;
-use super::{Entry, Group, api, destination, http, retry, rows, security};
+use super::{Entry, Group, api, destination, file, http, retry, rows, security};
 
 macro_rules! groups {
     ($($name:literal: $($module:ident::$knob:ident)*;)*) => {
@@ -51,6 +51,9 @@ groups! {
         security::SIGNATURE_SECRETS security::SIGNATURE_SECRETS_FILE;
     "tls":
         security::TLS_CA_FILE security::TLS_CERT_FILE security::TLS_KEY_FILE;
+    "file":
+        file::FILE_PATH file::FILE_FORMAT file::FILE_SYNC file::FILE_SYNC_INTERVAL
+        file::FILE_ROTATE_SIZE file::FILE_ROTATE_AGE;
     "retry":
         retry::RETRY_INITIAL retry::RETRY_FACTOR retry::RETRY_MAX retry::RETRY_JITTER
         retry::MAX_ATTEMPTS retry::RETRY_MAX_AGE retry::RETRY_ON retry::REJECT_ON
@@ -58,7 +61,8 @@ groups! {
     "dead_letter":
         rows::DEAD_LETTER_TOPIC;
     "process":
-        api::LISTEN api::API_TOKEN api::API_TOKEN_FILE api::API_INSECURE rows::LOG_LEVEL
+        api::LISTEN api::API_TOKEN api::API_TOKEN_FILE api::API_INSECURE
+        api::API_FILE_ROOT rows::LOG_LEVEL
         rows::LOG_FORMAT rows::LOG_FILE rows::LOG_FILE_MAX_SIZE rows::LOG_FILE_KEEP
         rows::LOG_STATS_INTERVAL;
 }

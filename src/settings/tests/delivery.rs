@@ -35,19 +35,19 @@ fn a_rate_has_a_unit_and_a_burst_belongs_to_a_rate() {
             "KEYWAY_HTTP_BURST: there is no rate that it is the burst of; set http.rate or KEYWAY_HTTP_RATE"
         ]
     );
-    let rate = with(&[("KEYWAY_HTTP_RATE", "500/s")]).pipeline().http.destination.rate;
+    let rate = with(&[("KEYWAY_HTTP_RATE", "500/s")]).http().destination.rate;
     assert_eq!(rate.map(|(_, burst)| burst.get()), Some(50));
 }
 
 #[test]
 fn the_defaults_are_those_of_the_library() {
-    let http = Typed::needed().variable("KEYWAY_HTTP_BREAKER_ENABLED", "true").pipeline().http;
+    let http = Typed::needed().variable("KEYWAY_HTTP_BREAKER_ENABLED", "true").http();
     assert_eq!(http.connections, keyway_actors::sink::http::ConnectionPolicy::default());
     let policy = keyway_actors::core::breaker::BreakerPolicy::default();
     assert_eq!(http.destination.breaker, Some(policy));
     let retry = crate::wiring::pipeline(&Typed::needed().pipeline()).retry;
     assert_eq!(retry, keyway_actors::RetryPolicy::default());
-    assert!(Typed::needed().pipeline().http.destination.breaker.is_none());
+    assert!(Typed::needed().http().destination.breaker.is_none());
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn what_is_filled_into_a_condition_is_shown_by_its_name() {
         let file = format!("{FILE}success_when = '{condition}'\n");
         Typed::file(file.leak()).variable("TOKEN", "hunter-two")
     };
-    let condition = file("text != \"${TOKEN}\"").pipeline().http.success_when.expect("it is set");
+    let condition = file("text != \"${TOKEN}\"").http().success_when.expect("it is set");
     assert_eq!(condition.text, "text != \"hunter-two\"");
     assert_eq!(condition.written, "text != \"${TOKEN}\"");
     assert!(!format!("{condition:?}").contains("hunter"));
@@ -190,14 +190,13 @@ fn a_token_that_cannot_be_sent_is_refused_in_its_place_with_the_reason() {
 fn the_higher_layer_decides_between_a_secret_and_its_file() {
     let file = format!("{FILE}[pipeline.http.auth]\nkind = \"bearer\"\ntoken_file = \"secret\"\n");
     let typed = Typed::file(file.leak()).beside("secret", "hush\n");
-    let AuthSettings::Bearer { token: SecretSource::File(path) } = typed.pipeline().http.auth
-    else {
+    let AuthSettings::Bearer { token: SecretSource::File(path) } = typed.http().auth else {
         panic!("not from the file")
     };
     assert!(path.ends_with("secret") && path.is_absolute(), "{path:?}");
     let typed = typed.variable("KEYWAY_HTTP_AUTH_TOKEN", "other");
     let token = SecretSource::Given("other".to_owned());
-    assert_eq!(typed.pipeline().http.auth, AuthSettings::Bearer { token });
+    assert_eq!(typed.http().auth, AuthSettings::Bearer { token });
 
     let file = format!("{FILE}[pipeline.http.auth]\nkind = \"bearer\"\ntoken = \"hush\"\n");
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -206,12 +205,12 @@ fn the_higher_layer_decides_between_a_secret_and_its_file() {
     let path: &str = path.display().to_string().leak();
     let typed = Typed::file(file.leak()).variable("KEYWAY_HTTP_AUTH_TOKEN_FILE", path);
     let token = SecretSource::File(path.into());
-    assert_eq!(typed.pipeline().http.auth, AuthSettings::Bearer { token });
+    assert_eq!(typed.http().auth, AuthSettings::Bearer { token });
 }
 
 #[test]
 fn the_forward_proxy_is_that_of_the_environment() {
-    let proxy = |typed: Typed| typed.pipeline().http.proxy.map(|it| it.proxy.to_string());
+    let proxy = |typed: Typed| typed.http().proxy.map(|it| it.proxy.to_string());
     assert_eq!(proxy(Typed::needed()), None);
     let typed = with(&[("HTTPS_PROXY", "http://me:hunter2@proxy:3128")]);
     assert!(!format!("{:?}", typed.pipeline()).contains("hunter2"));
@@ -280,7 +279,7 @@ fn secrets_are_in_no_debug_text() {
         ("KEYWAY_HTTP_SIGNATURE_SECRETS", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
     ])
     .pipeline();
-    let shown = format!("{pipeline:?} {:?}", crate::wiring::sink(&pipeline.http));
+    let shown = format!("{pipeline:?} {:?}", pipeline.http().map(crate::wiring::sink));
     assert!(!shown.contains("hunter2") && !shown.contains("MfKQ9r8G"), "{shown}");
 }
 
@@ -290,6 +289,6 @@ fn the_query_of_a_url_is_not_shown_by_debug() {
         "[kafka]\n\"bootstrap.servers\" = \"a:1\"\n[[pipeline]]\ntopics = [\"t\"]\n\
          http.url = \"https://h:8443/hook?token=hush\"\n",
     );
-    let shown = format!("{:?}", typed.pipeline().http.way);
+    let shown = format!("{:?}", typed.http().way);
     assert_eq!(shown, "One(https://h:8443/hook)");
 }

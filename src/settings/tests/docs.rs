@@ -110,8 +110,11 @@ fn every_example_of_the_document_is_valid() {
     for example in examples {
         // A part of a pipeline is shown without what every pipeline has.
         let needed = "[kafka]\n\"bootstrap.servers\" = \"a:1\"\n[[pipeline]]\ntopics = [\"a\"]\n";
-        let url =
-            if example.contains("[[pipeline.route]]") { "" } else { "http.url = \"http://a/\"\n" };
+        let url = if example.contains("[[pipeline.route]]") || example.contains("[pipeline.file]") {
+            ""
+        } else {
+            "http.url = \"http://a/\"\n"
+        };
         let whole = if example.contains("[[pipeline]]") {
             example.to_owned()
         } else {

@@ -2,7 +2,7 @@
 
 mod samples;
 
-use self::samples::{FILES, Sample, all_beside, is_of_routes, samples, world};
+use self::samples::{FILES, FOLDERS, Sample, all_beside, is_of_file, is_of_routes, samples, world};
 use super::*;
 use crate::settings::table::{Row, Scope, Standard, rows};
 
@@ -26,7 +26,9 @@ fn file_with(row: &'static Row, typed: &str) -> String {
     let needed = needed
         .into_iter()
         .filter(|(name, _)| *name != row.variable)
-        .filter(|(name, _)| *name != "KEYWAY_URL" || !is_of_routes(row.variable))
+        .filter(|(name, _)| {
+            *name != "KEYWAY_URL" || !(is_of_routes(row.variable) || is_of_file(row.variable))
+        })
         .chain(all_beside(row.variable))
         .map(|(name, typed)| (of(name), typed));
     for (row, typed) in std::iter::once((row, typed)).chain(needed) {
@@ -127,6 +129,7 @@ fn lower(row: &Row) -> &'static str {
             | "KEYWAY_HTTP_BURST"
             | "KEYWAY_HTTP_MAX_IN_FLIGHT",
         ) => "1",
+        (_, "KEYWAY_API_FILE_ROOT") => FOLDERS[1],
         (_, "KEYWAY_HTTP_SUCCESS_WHEN") => "status == 204",
         (_, "KEYWAY_HTTP_SIGNATURE_SECRETS") => "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
         (_, "KEYWAY_HTTP_SIGNATURE_SECRETS_FILE") => FILES[4],
@@ -139,7 +142,9 @@ fn lower(row: &Row) -> &'static str {
 #[test]
 fn a_bad_value_is_told_with_its_place_whatever_the_source() {
     const BAD: &str = "\u{7f}";
-    for row in rows().filter(|row| !["KEYWAY_CONFIG", "KEYWAY_LOG_FILE"].contains(&row.variable)) {
+    for row in rows().filter(|row| {
+        !["KEYWAY_CONFIG", "KEYWAY_LOG_FILE", "KEYWAY_FILE_PATH"].contains(&row.variable)
+    }) {
         let from_variable = world(row.variable).variable(row.variable, BAD).problems();
         assert!(
             from_variable.iter().any(|line| line.starts_with(row.variable)),

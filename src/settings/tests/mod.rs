@@ -6,6 +6,7 @@ mod bad_input;
 mod delivery;
 mod docs;
 mod each_row;
+mod file;
 mod precedence;
 mod routes;
 mod several;
@@ -97,6 +98,11 @@ impl Typed {
         let mut pipelines = self.settings().pipelines;
         assert_eq!(pipelines.len(), 1);
         pipelines.remove(0)
+    }
+
+    /// Its requests.
+    fn http(&self) -> HttpSettings {
+        self.pipeline().http().cloned().expect("its records go into requests")
     }
 
     /// The problems, with the folder of the file cut off.

@@ -31,9 +31,10 @@ fn the_least_that_is_typed_gives_the_documented_defaults() {
     assert_eq!(pipeline.drain_deadline, 30 * second);
     assert_eq!(pipeline.offset_overflow, OffsetOverflow::Hold);
     assert_eq!(pipeline.offset_metadata_max_bytes, 4096);
-    assert!(matches!(&pipeline.http.way, Way::One(url) if url == "http://localhost:8080/"));
-    assert_eq!(pipeline.http.timeout, 30 * second);
-    assert_eq!(pipeline.http.content_type, "application/json");
+    let http = pipeline.http().expect("requests");
+    assert!(matches!(&http.way, Way::One(url) if url == "http://localhost:8080/"));
+    assert_eq!(http.timeout, 30 * second);
+    assert_eq!(http.content_type, "application/json");
     let retry = RetrySettings {
         initial: second / 5,
         factor: 2.0,

@@ -21,7 +21,7 @@ fn problems(routes: &str) -> Vec<String> {
 }
 
 fn routes(typed: &Typed) -> Routes {
-    match typed.pipeline().http.way {
+    match typed.http().way {
         Way::Routes(routes) => *routes,
         Way::One(url) => panic!("no routes, but {url}"),
     }

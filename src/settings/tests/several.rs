@@ -26,7 +26,8 @@ fn what_is_for_routes_is_for_the_pipelines_that_have_some() {
         typed.variable("KEYWAY_UNMATCHED", "stop")
     };
     let pipelines = with(file).settings().pipelines;
-    let Way::Routes(routes) = &pipelines[1].http.way else { panic!("it has routes") };
+    let http = pipelines[1].http().expect("requests");
+    let Way::Routes(routes) = &http.way else { panic!("it has routes") };
     assert_eq!(routes.settings.mode, keyway_actors::route::MatchMode::All);
     assert_eq!(routes.settings.unmatched, keyway_actors::route::Unmatched::Stop);
     let none = file.replace("[[pipeline.route]]", "http.url = \"http://b/\"");

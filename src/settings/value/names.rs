@@ -180,6 +180,16 @@ pub fn path(text: &str) -> Result<PathBuf, Refused> {
     Ok(PathBuf::from(text))
 }
 
+/// The path of a file that is written: one that ends in a name.
+pub fn file(text: &str) -> Result<PathBuf, Refused> {
+    let path = path(text).map_err(|_| Refused::expected("the path of a file"))?;
+    let is_folder = text.ends_with('/') || text.ends_with("/.") || path.file_name().is_none();
+    if is_folder {
+        return Err(Refused::expected("the path of a file").because("it is that of a folder"));
+    }
+    Ok(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

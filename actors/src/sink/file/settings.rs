@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::render::render;
+use crate::record::Record;
+
 /// A file that records are appended to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSettings {
@@ -43,6 +46,15 @@ pub enum Format {
     /// A JSON object a line, with all that Kafka gave: topic, partition, offset, timestamp, key,
     /// headers and value.
     Ndjson,
+}
+
+impl Format {
+    /// What is appended for a record, with the newline at its end.
+    pub fn line(self, record: &Record) -> Vec<u8> {
+        let mut line = Vec::new();
+        render(self, record, &mut line);
+        line
+    }
 }
 
 /// When a record that is written counts as delivered.

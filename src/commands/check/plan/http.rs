@@ -11,16 +11,15 @@ use keyway_actors::sink::http::{ConnectionPolicy, HttpSettings as Sink, Reuse, T
 use super::Line;
 use crate::commands::words::{count, size};
 use crate::settings::{
-    AuthSettings, Coding, DestinationSettings, EventMode, Filled, HttpSettings, PipelineSettings,
-    Routes, SecretSource, Way,
+    AuthSettings, Coding, DestinationSettings, EventMode, Filled, HttpSettings, Routes,
+    SecretSource, Way,
 };
 
 /// How long a connection may take by default.
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// Where records go, and how.
-pub fn lines(pipeline: &PipelineSettings) -> Vec<Line> {
-    let http = &pipeline.http;
+pub fn lines(http: &HttpSettings) -> Vec<Line> {
     let mut lines = match &http.way {
         Way::One(url) => vec![("url", shown_url(url, &http.filled))],
         Way::Routes(written) => routes(written),

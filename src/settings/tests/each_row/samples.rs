@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use keyway_actors::core::breaker::BreakerPolicy;
 use keyway_actors::route::RoutesSettings;
+use keyway_actors::sink::file::FileSettings;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 
 use super::super::*;
@@ -48,18 +49,27 @@ pub static FILES: LazyLock<[&str; 6]> = LazyLock::new(|| {
     ]
 });
 
+/// Folders that are there.
+pub static FOLDERS: LazyLock<[&str; 2]> = LazyLock::new(|| {
+    [(), ()].map(|()| {
+        let folder = tempfile::tempdir().expect("a temporary folder").keep();
+        &*folder.canonicalize().expect("it is there").display().to_string().leak()
+    })
+});
+
 /// The secret of the example of Standard Webhooks.
 const SIGNING: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// One sample a row, none of them the default; `KEYWAY_CONFIG` has a test of its own.
-pub fn samples() -> [Sample; 87] {
+pub fn samples() -> [Sample; 94] {
     let [secret, signing, pem, ..] = *FILES;
+    let folder = FOLDERS[0];
     let from = |path: &str| format!("from {path}");
     samples![
         "KEYWAY_BROKERS", "other:9093", s => s.pipelines[0].kafka.get("bootstrap.servers"), "Some(\"other:9093\")";
         "KEYWAY_TOPICS", "a", s => s.pipelines[0].topics, "[\"a\"]";
         "KEYWAY_GROUP_ID", "g", s => s.pipelines[0].group_id, "\"g\"";
-        "KEYWAY_URL", "https://other/x", s => s.pipelines[0].http.way, "One(https://other/x)";
+        "KEYWAY_URL", "https://other/x", s => http_of(s).way, "One(https://other/x)";
         "KEYWAY_NAME", "n", s => s.pipelines[0].name, "\"n\"";
         "KEYWAY_PARTITIONS", "7", s => s.pipelines[0].partitions, "Some([7])";
         "KEYWAY_ORDERING", "partition", s => s.pipelines[0].ordering, "Partition";
@@ -72,29 +82,29 @@ pub fn samples() -> [Sample; 87] {
         "KEYWAY_DRAIN_DEADLINE", "22s", s => s.pipelines[0].drain_deadline, "22s";
         "KEYWAY_OFFSET_OVERFLOW", "replay", s => s.pipelines[0].offset_overflow, "Replay";
         "KEYWAY_OFFSET_METADATA_MAX_BYTES", "8KiB", s => s.pipelines[0].offset_metadata_max_bytes, "8192";
-        "KEYWAY_REQUEST_TIMEOUT", "23s", s => s.pipelines[0].http.timeout, "23s";
-        "KEYWAY_HTTP_CONTENT_TYPE", "text/plain", s => s.pipelines[0].http.content_type, "\"text/plain\"";
-        "KEYWAY_HTTP_SUCCESS_WHEN", "body.ok", s => s.pipelines[0].http.success_when, "Some(\"body.ok\")";
-        "KEYWAY_HTTP_COMPRESSION", "zstd", s => s.pipelines[0].http.compression.map(|it| it.coding), "Some(Zstd)";
-        "KEYWAY_HTTP_COMPRESSION_MIN_BYTES", "2KiB", s => s.pipelines[0].http.compression.map(|it| it.min_bytes), "Some(2048)";
-        "KEYWAY_HTTP_CLOUDEVENTS_MODE", "structured", s => s.pipelines[0].http.cloud_events.as_ref().map(|it| it.mode), "Some(Structured)";
-        "KEYWAY_HTTP_CLOUDEVENTS_SOURCE", "https://shop/", s => s.pipelines[0].http.cloud_events.as_ref().map(|it| &it.source), "Some(Some(\"https://shop/\"))";
-        "KEYWAY_HTTP_CLOUDEVENTS_TYPE", "order", s => s.pipelines[0].http.cloud_events.as_ref().map(|it| &it.kind), "Some(Some(\"order\"))";
+        "KEYWAY_REQUEST_TIMEOUT", "23s", s => http_of(s).timeout, "23s";
+        "KEYWAY_HTTP_CONTENT_TYPE", "text/plain", s => http_of(s).content_type, "\"text/plain\"";
+        "KEYWAY_HTTP_SUCCESS_WHEN", "body.ok", s => http_of(s).success_when, "Some(\"body.ok\")";
+        "KEYWAY_HTTP_COMPRESSION", "zstd", s => http_of(s).compression.map(|it| it.coding), "Some(Zstd)";
+        "KEYWAY_HTTP_COMPRESSION_MIN_BYTES", "2KiB", s => http_of(s).compression.map(|it| it.min_bytes), "Some(2048)";
+        "KEYWAY_HTTP_CLOUDEVENTS_MODE", "structured", s => http_of(s).cloud_events.as_ref().map(|it| it.mode), "Some(Structured)";
+        "KEYWAY_HTTP_CLOUDEVENTS_SOURCE", "https://shop/", s => http_of(s).cloud_events.as_ref().map(|it| &it.source), "Some(Some(\"https://shop/\"))";
+        "KEYWAY_HTTP_CLOUDEVENTS_TYPE", "order", s => http_of(s).cloud_events.as_ref().map(|it| &it.kind), "Some(Some(\"order\"))";
         "KEYWAY_MATCH", "all", s => routes(s).mode, "All";
         "KEYWAY_UNMATCHED", "stop", s => routes(s).unmatched, "Stop";
         "KEYWAY_HTTP_ALLOWED_HOSTS", "*.b.example", s => routes(s).allowed_hosts, "[\"*.b.example\"]";
-        "KEYWAY_HTTP_ALLOWED_NETWORKS", "10.0.0.0/8", s => s.pipelines[0].http.allowed_networks.iter().map(ToString::to_string).collect::<Vec<_>>(), "[\"10.0.0.0/8\"]";
-        "KEYWAY_HTTP_CONNECT_TIMEOUT", "28s", s => s.pipelines[0].http.connect_timeout, "28s";
-        "KEYWAY_HTTP_CONNECTION", "per_request", s => s.pipelines[0].http.connections.reuse, "PerRequest";
-        "KEYWAY_HTTP_CONNECTION_IDLE_TIMEOUT", "29s", s => s.pipelines[0].http.connections.idle_timeout, "29s";
-        "KEYWAY_HTTP_CONNECTION_MAX_AGE", "off", s => s.pipelines[0].http.connections.max_age, "None";
-        "KEYWAY_HTTP_CONNECTION_MAX_REQUESTS", "31", s => s.pipelines[0].http.connections.max_requests, "31";
-        "KEYWAY_HTTP_RATE", "500/m", s => s.pipelines[0].http.destination.rate.map(|(pace, burst)| (pace.to_string(), burst)), "Some((\"500/m\", 1))";
-        "KEYWAY_HTTP_BURST", "32", s => s.pipelines[0].http.destination.rate.map(|it| it.1), "Some(32)";
-        "KEYWAY_HTTP_MAX_IN_FLIGHT", "33", s => s.pipelines[0].http.destination.max_in_flight, "Some(33)";
-        "KEYWAY_HTTP_CONCURRENCY", "adaptive", s => s.pipelines[0].http.destination.adaptive, "true";
-        "KEYWAY_HTTP_RESPECT_RETRY_AFTER", "destination", s => s.pipelines[0].http.destination.retry_after, "Destination";
-        "KEYWAY_HTTP_BREAKER_ENABLED", "true", s => s.pipelines[0].http.destination.breaker.is_some(), "true";
+        "KEYWAY_HTTP_ALLOWED_NETWORKS", "10.0.0.0/8", s => http_of(s).allowed_networks.iter().map(ToString::to_string).collect::<Vec<_>>(), "[\"10.0.0.0/8\"]";
+        "KEYWAY_HTTP_CONNECT_TIMEOUT", "28s", s => http_of(s).connect_timeout, "28s";
+        "KEYWAY_HTTP_CONNECTION", "per_request", s => http_of(s).connections.reuse, "PerRequest";
+        "KEYWAY_HTTP_CONNECTION_IDLE_TIMEOUT", "29s", s => http_of(s).connections.idle_timeout, "29s";
+        "KEYWAY_HTTP_CONNECTION_MAX_AGE", "off", s => http_of(s).connections.max_age, "None";
+        "KEYWAY_HTTP_CONNECTION_MAX_REQUESTS", "31", s => http_of(s).connections.max_requests, "31";
+        "KEYWAY_HTTP_RATE", "500/m", s => http_of(s).destination.rate.map(|(pace, burst)| (pace.to_string(), burst)), "Some((\"500/m\", 1))";
+        "KEYWAY_HTTP_BURST", "32", s => http_of(s).destination.rate.map(|it| it.1), "Some(32)";
+        "KEYWAY_HTTP_MAX_IN_FLIGHT", "33", s => http_of(s).destination.max_in_flight, "Some(33)";
+        "KEYWAY_HTTP_CONCURRENCY", "adaptive", s => http_of(s).destination.adaptive, "true";
+        "KEYWAY_HTTP_RESPECT_RETRY_AFTER", "destination", s => http_of(s).destination.retry_after, "Destination";
+        "KEYWAY_HTTP_BREAKER_ENABLED", "true", s => http_of(s).destination.breaker.is_some(), "true";
         "KEYWAY_HTTP_BREAKER_FAILURE_RATIO", "75%", s => breaker(s).map(|it| it.failure_ratio), "Some(0.75)";
         "KEYWAY_HTTP_BREAKER_MIN_REQUESTS", "34", s => breaker(s).map(|it| it.min_requests), "Some(34)";
         "KEYWAY_HTTP_BREAKER_WINDOW", "35s", s => breaker(s).map(|it| it.window), "Some(35s)";
@@ -116,11 +126,17 @@ pub fn samples() -> [Sample; 87] {
         "KEYWAY_HTTP_AUTH_CLIENT_SECRET_FILE", secret, s => oauth2(s).2, from(secret);
         "KEYWAY_HTTP_AUTH_SCOPE", "a b", s => oauth2(s).3, "Some(\"a b\")";
         "KEYWAY_HTTP_AUTH_AUDIENCE", "us", s => oauth2(s).4, "Some(\"us\")";
-        "KEYWAY_HTTP_SIGNATURE_SECRETS", SIGNING, s => s.pipelines[0].http.signature == [given(SIGNING)], "true";
-        "KEYWAY_HTTP_SIGNATURE_SECRETS_FILE", signing, s => s.pipelines[0].http.signature, format!("[{}]", from(signing));
-        "KEYWAY_HTTP_TLS_CA_FILE", pem, s => s.pipelines[0].http.tls.as_ref().and_then(|it| it.ca.as_ref()), format!("Some({pem:?})");
-        "KEYWAY_HTTP_TLS_CERT_FILE", pem, s => s.pipelines[0].http.tls.as_ref().and_then(|it| it.cert.as_ref()), format!("Some({pem:?})");
-        "KEYWAY_HTTP_TLS_KEY_FILE", pem, s => s.pipelines[0].http.tls.as_ref().and_then(|it| it.key.as_ref()), format!("Some({pem:?})");
+        "KEYWAY_HTTP_SIGNATURE_SECRETS", SIGNING, s => http_of(s).signature == [given(SIGNING)], "true";
+        "KEYWAY_HTTP_SIGNATURE_SECRETS_FILE", signing, s => http_of(s).signature, format!("[{}]", from(signing));
+        "KEYWAY_HTTP_TLS_CA_FILE", pem, s => http_of(s).tls.as_ref().and_then(|it| it.ca.as_ref()), format!("Some({pem:?})");
+        "KEYWAY_HTTP_TLS_CERT_FILE", pem, s => http_of(s).tls.as_ref().and_then(|it| it.cert.as_ref()), format!("Some({pem:?})");
+        "KEYWAY_HTTP_TLS_KEY_FILE", pem, s => http_of(s).tls.as_ref().and_then(|it| it.key.as_ref()), format!("Some({pem:?})");
+        "KEYWAY_FILE_PATH", "/x/y", s => file_of(s).path, "\"/x/y\"";
+        "KEYWAY_FILE_FORMAT", "ndjson", s => file_of(s).format, "Ndjson";
+        "KEYWAY_FILE_SYNC", "always", s => file_of(s).sync, "Always";
+        "KEYWAY_FILE_SYNC_INTERVAL", "41ms", s => file_of(s).sync, "Interval(41ms)";
+        "KEYWAY_FILE_ROTATE_SIZE", "3KiB", s => file_of(s).rotation.size, "Some(3072)";
+        "KEYWAY_FILE_ROTATE_AGE", "42h", s => file_of(s).rotation.age, "Some(151200s)";
         "KEYWAY_RETRY_INITIAL", "24ms", s => s.pipelines[0].retry.initial, "24ms";
         "KEYWAY_RETRY_FACTOR", "1.5", s => s.pipelines[0].retry.factor, "1.5";
         "KEYWAY_RETRY_MAX", "25s", s => s.pipelines[0].retry.max, "25s";
@@ -137,6 +153,7 @@ pub fn samples() -> [Sample; 87] {
         "KEYWAY_API_TOKEN", "hush", s => s.api.token == Some(given("hush")), "true";
         "KEYWAY_API_TOKEN_FILE", secret, s => s.api.token.as_ref(), format!("Some({})", from(secret));
         "KEYWAY_API_INSECURE", "true", s => s.api.insecure, "true";
+        "KEYWAY_API_FILE_ROOT", folder, s => s.api.file_root.as_ref(), format!("Some({folder:?})");
         "KEYWAY_LOG_LEVEL", "warn", s => s.log.level, "Warning";
         "KEYWAY_LOG_FORMAT", "json", s => s.log.format, "Json";
         "KEYWAY_LOG_FILE", "/x/y", s => s.log.file, "Some(\"/x/y\")";
@@ -149,6 +166,7 @@ pub fn samples() -> [Sample; 87] {
 /// What a sample needs besides: settings without which it would be refused or mean nothing.
 fn beside(variable: &str) -> &'static [(&'static str, &'static str)] {
     match variable {
+        _ if is_of_file(variable) => &[("KEYWAY_FILE_PATH", "/any")],
         "KEYWAY_HTTP_COMPRESSION_MIN_BYTES" => &[("KEYWAY_HTTP_COMPRESSION", "gzip")],
         "KEYWAY_HTTP_CLOUDEVENTS_SOURCE" | "KEYWAY_HTTP_CLOUDEVENTS_TYPE" => {
             &[("KEYWAY_HTTP_CLOUDEVENTS_MODE", "binary")]
@@ -205,31 +223,46 @@ pub fn is_of_routes(variable: &str) -> bool {
     ["KEYWAY_MATCH", "KEYWAY_UNMATCHED", "KEYWAY_HTTP_ALLOWED_HOSTS"].contains(&variable)
 }
 
+/// Whether a row is for a file, beside which there is no URL.
+pub fn is_of_file(variable: &str) -> bool {
+    variable.starts_with("KEYWAY_FILE_")
+}
+
 /// All that a row needs besides itself.
 pub fn world(variable: &'static str) -> Typed {
     let mut typed = Typed::needed();
     typed.variables.retain(|(name, _)| *name != variable);
     typed.variables.extend(all_beside(variable));
-    if is_of_routes(variable) {
+    if is_of_routes(variable) || is_of_file(variable) {
         typed.variables.retain(|(name, _)| *name != "KEYWAY_URL");
+    }
+    if is_of_routes(variable) {
         typed.file = Some("[[pipeline]]\n[[pipeline.route]]\nrequest = [{ url = 'http://a/' }]\n");
     }
     typed
 }
 
+fn http_of(settings: &Settings) -> &HttpSettings {
+    settings.pipelines[0].http().expect("its records go into requests")
+}
+
+fn file_of(settings: &Settings) -> &FileSettings {
+    settings.pipelines[0].file().expect("its records go into a file")
+}
+
 fn routes(settings: &Settings) -> &RoutesSettings {
-    match &settings.pipelines[0].http.way {
+    match &http_of(settings).way {
         Way::Routes(routes) => &routes.settings,
         Way::One(url) => panic!("no routes, but {url}"),
     }
 }
 
 fn breaker(settings: &Settings) -> Option<&BreakerPolicy> {
-    settings.pipelines[0].http.destination.breaker.as_ref()
+    http_of(settings).destination.breaker.as_ref()
 }
 
 fn auth(settings: &Settings) -> &AuthSettings {
-    &settings.pipelines[0].http.auth
+    &http_of(settings).auth
 }
 
 fn given(secret: &str) -> SecretSource {
