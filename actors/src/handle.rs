@@ -195,6 +195,11 @@ impl Handle {
         Self { shared, control, ended }
     }
 
+    /// The pipeline's name.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
     /// How the pipeline is doing. Asks no actor and waits for nothing.
     pub fn status(&self) -> Status {
         Status {
