@@ -10,7 +10,7 @@ use actix_rt::System;
 use futures_util::future::join_all;
 use keyway_actors::sink::file::FileSink;
 use keyway_actors::sink::http::FileError;
-use keyway_actors::{Handle, PipelineError};
+use keyway_actors::{Handle, Handles, PipelineError};
 use slog::{Logger, error, info, warn};
 
 use crate::cli::exit;
@@ -80,7 +80,8 @@ async fn serve(
     let hangups = Hangups::new().map_err(RunError::Signals)?;
     let (handles, files) = start(settings, log).await?;
     let reopening = actix_rt::spawn(reopen(hangups, files, log.clone()));
-    let server = bound.map(|bound| bound.serve(handles.clone(), lines_dropped, token, log));
+    let shown = Handles::from(handles.clone());
+    let server = bound.map(|bound| bound.serve(shown, lines_dropped, token, log));
     let line = settings
         .log
         .stats_interval

@@ -18,6 +18,9 @@
 //! # }
 //! ```
 //!
+//! With the cargo feature `web` there is the module `web` too: health, metrics and the control of
+//! pipelines over HTTP, to mount in an actix-web application.
+//!
 //! Its actors, one a file, are [`consumer`], [`router`], [`sender`] and [`offsets`]; what they
 //! decide is in [`core`], which knows no actors.
 
@@ -44,6 +47,8 @@ mod say;
 pub mod sender;
 pub mod sink;
 pub mod stats;
+#[cfg(feature = "web")]
+pub mod web;
 pub mod wiring;
 
 pub use config::{DeadLetterConfig, DestinationConfig, OffsetOverflow, Ordering, PipelineConfig};

@@ -16,9 +16,8 @@ use actix_web::http::uri::Authority;
 use actix_web::middleware::Next;
 use actix_web::web;
 use keyway_actors::sink::http::Secret;
+use keyway_actors::web::Problem;
 use subtle::ConstantTimeEq;
-
-use super::problem::problem;
 
 /// What is answered without a token.
 const HEALTH: [&str; 2] = ["/livez", "/readyz"];
@@ -42,14 +41,14 @@ impl Guard {
         if self.local && names_another(headers) {
             let detail = "the Host header names another machine, and this listener is for this \
                 one alone; ask for localhost or 127.0.0.1";
-            return Some(problem(StatusCode::MISDIRECTED_REQUEST, detail));
+            return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail).response());
         }
         let token = self.token.as_ref().filter(|_| !HEALTH.contains(&path))?;
         if given(headers).is_some_and(|given| is_same(given, token.current().as_bytes())) {
             return None;
         }
         let detail = "send the token of api.token as `Authorization: Bearer TOKEN`";
-        let mut refused = problem(StatusCode::UNAUTHORIZED, detail);
+        let mut refused = Problem::new(StatusCode::UNAUTHORIZED, detail).response();
         let scheme = actix_web::http::header::HeaderValue::from_static("Bearer");
         refused.headers_mut().insert(WWW_AUTHENTICATE, scheme);
         Some(refused)

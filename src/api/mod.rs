@@ -2,18 +2,13 @@
 //!
 //! It has a thread of its own and asks no actor, so that a probe is answered whatever the rest of
 //! the process does, and the rest never waits for a probe. No client can hold it up: a connection
-//! carries one request and is cut off when its time is over, see [`LIMITS`]. It changes nothing;
-//! what does comes with the control plane, as more [`routes`].
+//! carries one request and is cut off when its time is over, see [`LIMITS`]. What is answered is
+//! made by `keyway_actors::web`; here is who may ask, and for how long.
 
-mod family;
 pub mod guard;
-mod health;
 mod lease;
-mod metrics;
-mod problem;
 #[cfg(test)]
 mod tests;
-pub mod verify;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -22,13 +17,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::http::KeepAlive;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, ContentType};
+use actix_web::http::{KeepAlive, StatusCode};
 use actix_web::middleware::from_fn;
 use actix_web::rt::task::JoinHandle;
-use actix_web::{App, FromRequest, Handler, HttpResponse, HttpServer, Resource, Responder, web};
+use actix_web::{App, HttpResponse, HttpServer, web};
+use keyway_actors::Handles;
 use keyway_actors::sink::http::Secret;
-use keyway_actors::{Handle, Status};
+use keyway_actors::web::{Families, Probes, Problem, counter, reading};
 use slog::{Logger, error, info};
 
 use self::guard::Guard;
@@ -107,24 +102,23 @@ impl Bound {
     /// here until [`Server::stop`].
     pub fn serve(
         self,
-        pipelines: Vec<Handle>,
+        pipelines: Handles,
         lines_dropped: Arc<AtomicU64>,
         token: Option<Secret>,
         log: &Logger,
     ) -> Server {
-        let shown = Shown { pipelines, lines_dropped, patience: health::PATIENCE };
+        let shown = Shown { pipelines, lines_dropped };
         let guard = Guard::new(token, self.address);
         self.serve_with(shown, guard, LIMITS, log)
     }
 
     fn serve_with(self, shown: Shown, guard: Guard, limits: Limits, log: &Logger) -> Server {
-        let (shown, guard) = (web::Data::new(shown), web::Data::new(guard));
+        let guard = web::Data::new(guard);
         let app = move || {
             App::new()
-                .app_data(shown.clone())
                 .app_data(guard.clone())
                 .wrap(from_fn(guard::guard))
-                .configure(routes)
+                .configure(|config| shown.routes(config))
         };
         let listening = HttpServer::new(app)
             .workers(1)
@@ -176,82 +170,37 @@ fn failed(error: &io::Error, log: &Logger) {
 }
 
 /// What the answers are made of.
+#[derive(Clone)]
 struct Shown {
-    pipelines: Vec<Handle>,
+    pipelines: Handles,
     lines_dropped: Arc<AtomicU64>,
-    patience: Duration,
 }
 
 impl Shown {
-    fn statuses(&self) -> Vec<Status> {
-        self.pipelines.iter().map(Handle::status).collect()
+    fn routes(&self, config: &mut web::ServiceConfig) {
+        let lines_dropped = Arc::clone(&self.lines_dropped);
+        let probes = Probes::of(self.pipelines.clone()).with_metrics(move |families| {
+            of_process(families, lines_dropped.load(Ordering::Relaxed));
+        });
+        config
+            .configure(|config| probes.configure(config))
+            .service(web::scope("/v1").configure(reading(self.pipelines.clone())))
+            .default_service(web::to(nothing_here));
     }
 }
 
-fn routes(config: &mut web::ServiceConfig) {
-    config
-        .service(read_only("/livez", livez))
-        .service(read_only("/readyz", readyz))
-        .service(read_only("/metrics", scrape))
-        .service(read_only("/v1/verify", account))
-        .default_service(web::to(nothing_here));
-}
-
-fn read_only<F, A>(path: &str, handler: F) -> Resource
-where
-    F: Handler<A>,
-    A: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    web::resource(path)
-        .route(web::get().to(handler.clone()))
-        .route(web::head().to(handler))
-        .default_service(web::to(refuse_to_write))
-}
-
-async fn livez(shown: web::Data<Shown>) -> HttpResponse {
-    answer(&health::not_alive(&shown.statuses(), shown.patience))
-}
-
-async fn readyz(shown: web::Data<Shown>) -> HttpResponse {
-    answer(&health::not_ready(&shown.statuses()))
-}
-
-/// 200 where nothing is wrong, else 503 with a line for each thing that is.
-fn answer(wrong: &[String]) -> HttpResponse {
-    let (mut response, text) = match wrong {
-        [] => (HttpResponse::Ok(), "ok".to_owned()),
-        wrong => (HttpResponse::ServiceUnavailable(), wrong.join("\n")),
-    };
-    response
-        .content_type(ContentType::plaintext())
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .body(text + "\n")
-}
-
-async fn scrape(shown: web::Data<Shown>) -> HttpResponse {
-    let lines_dropped = shown.lines_dropped.load(Ordering::Relaxed);
-    match metrics::exposition(&shown.statuses(), lines_dropped) {
-        Ok(text) => HttpResponse::Ok().content_type(metrics::CONTENT_TYPE).body(text),
-        Err(error) => HttpResponse::InternalServerError().body(format!("{error}\n")),
-    }
-}
-
-async fn account(shown: web::Data<Shown>) -> HttpResponse {
-    let verification = verify::verify(&shown.pipelines).await;
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(verification)
-}
-
-async fn refuse_to_write() -> HttpResponse {
-    HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, HEAD")).finish()
+/// What the process counts beside its pipelines.
+fn of_process(families: &mut Families, lines_dropped: u64) {
+    families.counters(
+        "log_lines_dropped_total",
+        "Log lines that were not written because the log could not keep up.",
+        vec![counter(&[], lines_dropped)],
+    );
 }
 
 async fn nothing_here() -> HttpResponse {
-    HttpResponse::NotFound().content_type(ContentType::plaintext()).body(
-        "nothing here; there is\n\
-         /livez      200 while every pipeline makes progress, else 503 and why\n\
-         /readyz     200 while every pipeline has joined its group, else 503 and why\n\
-         /metrics    for Prometheus\n\
-         /v1/verify  whether every record is accounted for\n",
-    )
+    let detail = "nothing here; there is /livez (200 while every pipeline makes progress, else 503 \
+        and why), /readyz (200 while every pipeline has joined its group, else 503 and why), \
+        /metrics (for Prometheus) and /v1/verify (whether every record is accounted for)";
+    Problem::new(StatusCode::NOT_FOUND, detail).response()
 }

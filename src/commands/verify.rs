@@ -7,9 +7,9 @@ use actix_rt::System;
 use awc::Client;
 use awc::http::{StatusCode, Uri};
 use keyway_actors::stats::Conservation;
+use keyway_actors::web::{Account, Verification};
 
 use super::words::grouped;
-use crate::api::verify::{Account, Verification};
 use crate::cli::{VerifyArgs, exit};
 use crate::settings::text_file::read_secret;
 

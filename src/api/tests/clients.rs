@@ -19,7 +19,7 @@ fn only_lease() -> Limits {
 
 #[actix_rt::test]
 async fn clients_that_say_nothing_do_not_keep_the_others_out() {
-    let api = Api::with(Vec::new(), PATIENCE, only_lease());
+    let api = Api::with(only_lease());
     let silent: Vec<_> = (0..6).map(|_| TcpStream::connect(api.address).unwrap()).collect();
     let mut halves: Vec<_> = (0..2).map(|_| TcpStream::connect(api.address).unwrap()).collect();
     for half in &mut halves {
@@ -70,7 +70,7 @@ async fn a_client_that_does_not_read_its_answer_is_cut_off() {
 
 #[actix_rt::test]
 async fn a_body_is_neither_wanted_nor_waited_for() {
-    let api = Api::with(Vec::new(), PATIENCE, LIMITS);
+    let api = Api::with(LIMITS);
     let mut client = TcpStream::connect(api.address).unwrap();
     client.set_read_timeout(Some(PATIENCE)).unwrap();
     client
@@ -87,7 +87,7 @@ async fn a_body_is_neither_wanted_nor_waited_for() {
 
 #[actix_rt::test]
 async fn a_head_of_megabytes_is_refused() {
-    let api = Api::of(Vec::new(), PATIENCE);
+    let api = Api::new();
     let mut client = TcpStream::connect(api.address).unwrap();
     client.set_read_timeout(Some(PATIENCE)).unwrap();
     let ended = actix_rt::task::spawn_blocking(move || {

@@ -12,7 +12,7 @@ const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
 
 fn guarded(token: &str) -> Api {
     let token = Some(Secret::given(token));
-    Api::guarded(Vec::new(), PATIENCE, LIMITS, |address| Guard::new(token, address))
+    Api::guarded(LIMITS, |address| Guard::new(token, address))
 }
 
 /// What a request with this header is answered.
@@ -50,7 +50,7 @@ async fn all_but_health_asks_for_the_token() {
 
 #[actix_rt::test]
 async fn a_listener_on_loopback_answers_for_no_other_host() {
-    let api = Api::of(Vec::new(), PATIENCE);
+    let api = Api::new();
     for (host, status) in [
         ("localhost", OK),
         ("LOCALHOST:8000", OK),
@@ -72,7 +72,7 @@ async fn a_listener_on_loopback_answers_for_no_other_host() {
 #[actix_rt::test]
 async fn a_listener_for_other_machines_answers_for_any_host() {
     let everywhere = ([0, 0, 0, 0], 0).into();
-    let api = Api::guarded(Vec::new(), PATIENCE, LIMITS, |_| Guard::new(None, everywhere));
+    let api = Api::guarded(LIMITS, |_| Guard::new(None, everywhere));
     assert_eq!(ask(&api, "/metrics", header::HOST, "keyway.example").await, OK);
     api.server.stop().await;
 }

@@ -1,20 +1,16 @@
-//! The endpoints: over HTTP, with pipelines that run on librdkafka's mock cluster.
+//! The listener over HTTP. What it says of pipelines is tested where that is made.
 
 mod clients;
-mod exposition;
 mod guard;
-mod health;
-mod pipelines;
-mod scrape;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode, header};
 use awc::Client;
-use keyway_actors::stats::Totals;
-use keyway_actors::{Handle, State, Status};
+use keyway_actors::Handles;
 use slog::{Discard, Logger, o};
 
 use super::guard::Guard;
@@ -30,23 +26,19 @@ struct Api {
 }
 
 impl Api {
-    /// Serves these pipelines; their threads may be silent for so long.
-    fn of(pipelines: Vec<Handle>, patience: Duration) -> Self {
-        Self::with(pipelines, patience, LIMITS)
+    /// Serves no pipelines.
+    fn new() -> Self {
+        Self::with(LIMITS)
     }
 
-    fn with(pipelines: Vec<Handle>, patience: Duration, limits: Limits) -> Self {
-        Self::guarded(pipelines, patience, limits, |address| Guard::new(None, address))
+    fn with(limits: Limits) -> Self {
+        Self::guarded(limits, |address| Guard::new(None, address))
     }
 
-    fn guarded(
-        pipelines: Vec<Handle>,
-        patience: Duration,
-        limits: Limits,
-        guard: impl FnOnce(SocketAddr) -> Guard,
-    ) -> Self {
+    fn guarded(limits: Limits, guard: impl FnOnce(SocketAddr) -> Guard) -> Self {
         let bound = bind(([127, 0, 0, 1], 0).into()).unwrap();
-        let shown = Shown { pipelines, lines_dropped: Arc::default(), patience };
+        let lines_dropped = Arc::new(AtomicU64::new(5));
+        let shown = Shown { pipelines: Handles::default(), lines_dropped };
         let address = bound.address();
         Self { address, server: bound.serve_with(shown, guard(address), limits, &log()) }
     }
@@ -67,41 +59,10 @@ impl Api {
     async fn get(&self, path: &str) -> (StatusCode, String) {
         self.ask(Method::GET, path).await
     }
-
-    /// Waits until a path is answered with this status and a text that contains `part`.
-    async fn wait_for(&self, path: &str, status: StatusCode, part: &str) {
-        let mut last = (StatusCode::OK, String::new());
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            last = self.get(path).await;
-            if last.0 == status && last.1.contains(part) {
-                return;
-            }
-            actix_rt::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("waited {PATIENCE:?} for {path} to say {status} and {part:?}; it says {last:?}");
-    }
 }
 
 fn log() -> Logger {
     Logger::root(Discard, o!())
-}
-
-/// A pipeline that is well and has done nothing.
-fn status(name: &str) -> Status {
-    Status {
-        name: name.to_owned(),
-        state: State::Running,
-        joined: true,
-        cut_off: false,
-        partitions_assigned: 0,
-        totals: Totals::default(),
-        partitions: Vec::new(),
-        parked_for: None,
-        destinations: Vec::new(),
-        lives: Vec::new(),
-        failure: None,
-    }
 }
 
 #[actix_rt::test]
@@ -124,11 +85,12 @@ async fn an_address_of_another_machine_is_refused_in_the_systems_words() {
 
 #[actix_rt::test]
 async fn another_path_says_what_there_is() {
-    let api = Api::of(Vec::new(), PATIENCE);
-    for path in ["/", "/metrics/", "/v1/pipelines", "/LIVEZ"] {
+    let api = Api::new();
+    for path in ["/", "/metrics/", "/v1/pipelines", "/v1/elsewhere", "/LIVEZ"] {
         let (status, text) = api.get(path).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
-        for there_is in ["/livez", "/readyz", "/metrics"] {
+        assert!(text.contains("\"status\":404"), "{path}: {text}");
+        for there_is in ["/livez", "/readyz", "/metrics", "/v1/verify"] {
             assert!(text.contains(there_is), "{path}: {text}");
         }
     }
@@ -136,7 +98,7 @@ async fn another_path_says_what_there_is() {
 
 #[actix_rt::test]
 async fn what_is_read_only_takes_get_and_head_alone() {
-    let api = Api::of(Vec::new(), PATIENCE);
+    let api = Api::new();
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(api.get(path).await.0, StatusCode::OK);
         assert_eq!(api.ask(Method::HEAD, path).await, (StatusCode::OK, String::new()));
@@ -151,8 +113,15 @@ async fn what_is_read_only_takes_get_and_head_alone() {
 }
 
 #[actix_rt::test]
+async fn a_scrape_tells_of_the_log_too() {
+    let (_, text) = Api::new().get("/metrics").await;
+    assert!(text.contains("\nkeyway_log_lines_dropped_total 5\n"), "{text}");
+    assert!(text.contains("keyway_build_info{"), "{text}");
+}
+
+#[actix_rt::test]
 async fn the_address_is_free_again_after_the_stop() {
-    let api = Api::of(Vec::new(), PATIENCE);
+    let api = Api::new();
     let address = api.address;
     assert_eq!(api.get("/livez").await.0, StatusCode::OK);
     api.server.stop().await;

@@ -5,22 +5,22 @@
 //! out. Labels hold names of pipelines, topics, partitions and destinations (scheme, host and port) and
 //! fixed words, never a key or a whole URL.
 
-use keyway_actors::core::Offset;
-use keyway_actors::core::breaker::BreakerState;
-use keyway_actors::core::destinations::Wait;
-use keyway_actors::core::intake::Rest;
-use keyway_actors::stats::{
-    DURATION_BUCKETS, DestinationStatus, LATENCY_BUCKETS, PartitionStatus, REQUEST_CLASSES,
-    RETRY_REASONS,
-};
-use keyway_actors::{State, Status};
 use prometheus::proto::Metric;
 use prometheus::{Error, TextEncoder};
 
 use super::family::{Families, Label, counter, float, gauge, histogram};
+use crate::core::Offset;
+use crate::core::breaker::BreakerState;
+use crate::core::destinations::Wait;
+use crate::core::intake::Rest;
+use crate::handle::{State, Status};
+use crate::stats::{
+    DURATION_BUCKETS, DestinationStatus, LATENCY_BUCKETS, PartitionStatus, REQUEST_CLASSES,
+    RETRY_REASONS,
+};
 
 /// The content type of [`exposition`].
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A metric: its name, its help, and where its value is found.
 type Figure<From, Value> = (&'static str, &'static str, fn(&From) -> Value);
@@ -177,10 +177,15 @@ const STATES: [(State, &str); 6] = [
 /// The text of a scrape.
 ///
 /// # Errors
-/// What the encoder refuses; it takes everything that is made here.
-pub fn exposition(statuses: &[Status], lines_dropped: u64) -> Result<String, Error> {
+/// What the encoder refuses: a family without samples, or whose samples are not of its kind.
+pub(super) fn exposition(families: &Families) -> Result<String, Error> {
+    TextEncoder::new().encode_to_string(families.all())
+}
+
+/// Everything that is counted of pipelines, and what runs them.
+pub(super) fn families(statuses: &[Status]) -> Families {
     let mut families = Families::default();
-    of_process(&mut families, lines_dropped);
+    of_build(&mut families);
     for (name, help, value) in COUNTERS {
         families.counters(name, help, each(statuses, |it, name| counter(&[name], value(it))));
     }
@@ -191,7 +196,7 @@ pub fn exposition(statuses: &[Status], lines_dropped: u64) -> Result<String, Err
     of_time(&mut families, statuses);
     of_partitions(&mut families, statuses);
     of_destinations(&mut families, statuses);
-    TextEncoder::new().encode_to_string(families.all())
+    families
 }
 
 /// A sample of each pipeline.
@@ -199,15 +204,10 @@ fn each(statuses: &[Status], sample: impl Fn(&Status, Label<'_>) -> Metric) -> V
     statuses.iter().map(|status| sample(status, ("pipeline", &status.name))).collect()
 }
 
-fn of_process(families: &mut Families, lines_dropped: u64) {
+fn of_build(families: &mut Families) {
     let (_, librdkafka) = rdkafka::util::get_rdkafka_version();
     let build = [("version", env!("CARGO_PKG_VERSION")), ("librdkafka", &librdkafka)];
     families.gauges("build_info", "What runs; always 1.", vec![gauge(&build, 1.0)]);
-    families.counters(
-        "log_lines_dropped_total",
-        "Log lines that were not written because the log could not keep up.",
-        vec![counter(&[], lines_dropped)],
-    );
 }
 
 /// Counters and states that a fixed word tells apart.

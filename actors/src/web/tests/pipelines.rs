@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpResponse, HttpServer, web};
-use keyway_actors::sink::http::HttpSettings;
-use keyway_actors::sink::sink_fn;
-use keyway_actors::{Failure, FailureKind, Handle, Outcome, Pipeline, PipelineConfig, Record};
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 
 use super::scrape::Scrape;
 use super::{Api, PATIENCE};
+use crate::sink::http::HttpSettings;
+use crate::sink::sink_fn;
+use crate::{Failure, FailureKind, Handle, Outcome, Pipeline, PipelineConfig, Record};
 
 const OK: StatusCode = StatusCode::OK;
 const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
@@ -75,7 +75,7 @@ async fn a_pipeline_becomes_ready_is_counted_and_is_not_ready_when_it_has_stoppe
         async move { outcome }
     });
     let mut config = broker.config();
-    config.retry.on_rejected = keyway_actors::Action::Drop;
+    config.retry.on_rejected = crate::Action::Drop;
     let pipeline = Pipeline::start(config, sink).unwrap();
     let api = Api::of(vec![pipeline.clone()], PATIENCE);
     api.wait_for("/readyz", UNAVAILABLE, "pipeline orders: waits to join its group").await;
@@ -176,7 +176,7 @@ async fn a_pipeline_that_failed_says_why() {
         Outcome::rejected(Failure::new(FailureKind::Status(400), "400 Bad Request"))
     };
     let mut config = broker.fixed();
-    config.retry.on_rejected = keyway_actors::Action::Stop;
+    config.retry.on_rejected = crate::Action::Stop;
     let pipeline = Pipeline::start(config, sink_fn(refuse)).unwrap();
     let api = Api::of(vec![pipeline.clone()], PATIENCE);
     api.wait_for("/livez", UNAVAILABLE, "400 Bad Request").await;
@@ -243,7 +243,7 @@ async fn records_add_up_at_every_scrape() {
         }
     });
     let mut config = broker.fixed();
-    config.retry.on_rejected = keyway_actors::Action::Drop;
+    config.retry.on_rejected = crate::Action::Drop;
     config.buffer_records = 500;
     let pipeline = Pipeline::start(config, sink).unwrap();
     let api = Api::of(vec![pipeline.clone()], PATIENCE);

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use keyway_actors::{Life, Part, PipelineError, State};
-
+use super::super::health::{PATIENCE, not_alive, not_ready};
 use super::status;
-use crate::api::health::{PATIENCE, not_alive, not_ready};
+use crate::{Life, Part, PipelineError, State};
 
 const NONE: [String; 0] = [];
 

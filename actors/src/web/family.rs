@@ -1,4 +1,7 @@
 //! Builds what Prometheus calls a family: a name, its help, and a sample for each set of labels.
+//!
+//! A program that shows more than its pipelines adds to [`Families`] what it counts itself, or all
+//! that a registry of its own has gathered.
 
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
@@ -7,23 +10,23 @@ use prometheus::proto::{
 /// A label: its name and its value.
 pub type Label<'a> = (&'static str, &'a str);
 
-/// The families of one scrape, in the order in which they are shown.
-#[derive(Default)]
+/// The families of one scrape, in the order in which they are shown. Each name may be there once.
+#[derive(Debug, Default)]
 pub struct Families(Vec<MetricFamily>);
 
 impl Families {
-    /// A family of counters.
+    /// A family of counters; `keyway_` comes before its name. One without samples is left out.
     pub fn counters(&mut self, name: &str, help: &str, samples: Vec<Metric>) {
         self.add(MetricType::COUNTER, name, help, samples);
     }
 
-    /// A family of gauges.
+    /// A family of gauges, named in the same way.
     pub fn gauges(&mut self, name: &str, help: &str, samples: Vec<Metric>) {
         self.add(MetricType::GAUGE, name, help, samples);
     }
 
-    /// A family of histograms.
-    pub fn histograms(&mut self, name: &str, help: &str, samples: Vec<Metric>) {
+    /// A family of histograms, named in the same way.
+    pub(super) fn histograms(&mut self, name: &str, help: &str, samples: Vec<Metric>) {
         self.add(MetricType::HISTOGRAM, name, help, samples);
     }
 
@@ -40,8 +43,15 @@ impl Families {
     }
 
     /// All of them.
-    pub fn all(&self) -> &[MetricFamily] {
+    pub(super) fn all(&self) -> &[MetricFamily] {
         &self.0
+    }
+}
+
+/// Families that others made keep their names.
+impl Extend<MetricFamily> for Families {
+    fn extend<I: IntoIterator<Item = MetricFamily>>(&mut self, families: I) {
+        self.0.extend(families);
     }
 }
 
@@ -65,7 +75,7 @@ pub fn gauge(labels: &[Label<'_>], value: f64) -> Metric {
 
 /// A sample of a histogram: `counts` per bucket, the last for what is beyond all `bounds`; bounds
 /// and `sum` are in units of which `per_unit` make one of what is shown.
-pub fn histogram(
+pub(super) fn histogram(
     labels: &[Label<'_>],
     bounds: &[u64],
     counts: &[u64],
@@ -102,6 +112,6 @@ fn labelled(labels: &[Label<'_>]) -> Metric {
 
 /// Prometheus knows no other numbers; beyond 2^53 they are no longer exact.
 #[allow(clippy::cast_precision_loss, reason = "a count of nine quadrillion may be off by one")]
-pub fn float(value: u64) -> f64 {
+pub(super) fn float(value: u64) -> f64 {
     value as f64
 }

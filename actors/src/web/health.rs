@@ -6,14 +6,14 @@
 
 use std::time::Duration;
 
-use keyway_actors::{State, Status};
+use crate::handle::{State, Status};
 
 /// How long a thread may be silent. A poll thread that is well is silent for six seconds at the
 /// most, an arbiter for one; a sink that blocks its arbiter longer than this stalls its pipeline.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why the process should be restarted; nothing if it is alive.
-pub fn not_alive(statuses: &[Status], patience: Duration) -> Vec<String> {
+pub(super) fn not_alive(statuses: &[Status], patience: Duration) -> Vec<String> {
     statuses.iter().flat_map(|status| stalls(status, patience)).collect()
 }
 
@@ -31,7 +31,7 @@ fn stalls(status: &Status, patience: Duration) -> Vec<String> {
 }
 
 /// Why the process does not deliver as it should; nothing if it is ready.
-pub fn not_ready(statuses: &[Status]) -> Vec<String> {
+pub(super) fn not_ready(statuses: &[Status]) -> Vec<String> {
     statuses.iter().filter_map(hindrance).collect()
 }
 

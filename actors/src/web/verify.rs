@@ -1,10 +1,11 @@
-//! `/v1/verify`: whether every record of every pipeline is accounted for.
+//! `/verify`: whether every record of every pipeline is accounted for.
 
 use std::time::{Duration, Instant};
 
-use keyway_actors::Handle;
-use keyway_actors::stats::Conservation;
 use serde::{Deserialize, Serialize};
+
+use crate::handle::Handle;
+use crate::stats::Conservation;
 
 /// How long it is looked for a moment at which the numbers add up. They always do between two
 /// records: of the many moments in this time one is such, unless something is wrong.
@@ -40,7 +41,7 @@ pub struct Account {
 pub async fn verify(pipelines: &[Handle]) -> Verification {
     let accounts = pipelines.iter().map(async |handle| {
         let records = count(|| handle.conservation(), PATIENCE).await;
-        account(handle.status().name, records)
+        account(handle.name().to_owned(), records)
     });
     let pipelines = futures_util::future::join_all(accounts).await;
     Verification { adds_up: pipelines.iter().all(|it| it.adds_up), pipelines }
