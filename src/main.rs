@@ -39,9 +39,7 @@ fn main() -> ExitCode {
         }),
         Command::Offsets(flags) => {
             let groups = settings::load_groups(&Sources::of_process(flags.given()));
-            with(groups.map_err(|it| it.lines().to_vec()), |(_, groups)| {
-                commands::offsets::run(&groups)
-            })
+            with(groups.map_err(|it| it.lines()), |(_, groups)| commands::offsets::run(&groups))
         }
         Command::Verify(args) => commands::verify::run(&args),
         Command::Demo(args) => demo::run(&args),
@@ -55,7 +53,7 @@ fn main() -> ExitCode {
 /// The settings of `run` and `check`, which librdkafka and the sinks take as a whole too; else one
 /// line a problem.
 fn load(flags: Flags) -> Result<(Settings, Vec<Tried>), Vec<String>> {
-    let settings = settings::load(&Sources::of_process(flags)).map_err(|it| it.lines().to_vec())?;
+    let settings = settings::load(&Sources::of_process(flags)).map_err(|it| it.lines())?;
     wiring::try_sinks(&settings)?;
     let tried = wiring::try_properties(&settings)?;
     Ok((settings, tried))

@@ -29,7 +29,14 @@ pub fn api(reader: &mut Reader<'_>) -> ApiSettings {
         reader.problems.push(&listen.place, what);
     }
     let listen = listen.map_or_else(|| super::reader::standard(&table::LISTEN), |it| it.value);
-    ApiSettings { listen, token: token.map(|found| found.value), insecure, file_root }
+    ApiSettings {
+        listen,
+        token: token.map(|found| found.value),
+        insecure,
+        file_root,
+        state_dir: reader.path(&table::API_STATE_DIR).map(|found| found.value),
+        allowed_brokers: reader.list(&table::API_ALLOWED_BROKERS).map(|found| found.value),
+    }
 }
 
 /// A folder that is there, by its real path: what is in it is compared with that.

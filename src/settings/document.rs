@@ -5,13 +5,14 @@
 
 use std::ops::Range;
 
+use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue, Error};
 
 /// A value and where it is.
 #[derive(Debug, PartialEq)]
 pub struct Node {
-    /// From 1.
+    /// From 1; 0 in what is no file.
     pub line: usize,
     /// What it is.
     pub kind: Kind,
@@ -38,10 +39,27 @@ pub enum Kind {
 pub struct Entry {
     /// One part of a dotted key.
     pub key: String,
-    /// Where the key is, from 1.
+    /// Where the key is, from 1; 0 in what is no file.
     pub line: usize,
     /// Its value.
     pub node: Node,
+}
+
+/// The same tree of a JSON object, for what comes in the body of a request: nothing in it has a
+/// line. A null is as if its key were not there.
+pub fn of_json(object: &serde_json::Map<String, Value>) -> Vec<Entry> {
+    let present = object.iter().filter(|(_, value)| !value.is_null());
+    present.map(|(key, value)| Entry { key: key.clone(), line: 0, node: node(value) }).collect()
+}
+
+fn node(value: &Value) -> Node {
+    let kind = match value {
+        Value::String(text) => Kind::Text(text.clone()),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Kind::Bare(value.to_string()),
+        Value::Array(values) => Kind::List(values.iter().map(node).collect()),
+        Value::Object(object) => Kind::Table(of_json(object)),
+    };
+    Node { line: 0, kind, verbatim: None }
 }
 
 /// Reads a TOML document.

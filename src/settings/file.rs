@@ -9,7 +9,8 @@ use super::environment::Environment;
 use super::fill::fill;
 use super::kafka;
 use super::level::{Level, join, meant};
-use super::problem::{Place, Problems, Spot, shown, suggestion};
+use super::paths::Paths;
+use super::problem::{Origin, Place, Problems, Spot, shown, suggestion};
 use super::routes::TypedRoutes;
 use super::table::Row;
 use super::text_file::read_text;
@@ -71,25 +72,44 @@ pub(super) fn read(
         Ok(entries) => entries,
         Err(errors) => {
             for (line, what) in errors {
-                let file = name.clone();
-                let spot = Spot { file, line, column: None, pipeline: None, key: String::new() };
-                problems.push(&Place::File(spot), what);
+                let origin = Origin::File { name: name.clone(), line, column: None };
+                let spot = Spot { origin, pipeline: None, key: String::new() };
+                problems.push(&Place::Written(spot), what);
             }
             return None;
         }
     };
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-    let mut walk =
-        Walk { name, folder: &folder, environment, referenced, problems, pipeline: None };
+    let paths = Paths::From(&folder);
+    let (source, pipeline) = (Source::File { name, environment, referenced }, None);
+    let mut walk = Walk { source, paths, problems, pipeline };
     let (process, kafka, pipelines, alerts) = walk.top(&entries);
     Some(TypedFile { folder, process, kafka, pipelines, alerts })
 }
 
+/// Reads the body of a request: one pipeline. Its texts stand for themselves: the variables of the
+/// process are not for whoever asks.
+pub(super) fn read_body(
+    object: &serde_json::Map<String, serde_json::Value>,
+    paths: Paths<'_>,
+    problems: &mut Problems,
+) -> TypedPipeline {
+    let entries = document::of_json(object);
+    let pipeline = Some(label(0, &entries));
+    Walk { source: Source::Body, paths, problems, pipeline }.found(0, &entries)
+}
+
+/// What is walked through.
+enum Source<'a> {
+    /// A file; the variables that its strings use are noted.
+    File { name: Arc<str>, environment: &'a Environment, referenced: &'a mut BTreeSet<String> },
+    /// The body of a request.
+    Body,
+}
+
 struct Walk<'a> {
-    name: Arc<str>,
-    folder: &'a Path,
-    environment: &'a Environment,
-    referenced: &'a mut BTreeSet<String>,
+    source: Source<'a>,
+    paths: Paths<'a>,
     problems: &'a mut Problems,
     /// The pipeline that is being walked.
     pipeline: Option<Arc<str>>,
@@ -130,16 +150,21 @@ impl Walk<'_> {
             self.problem(node.line, "pipeline", "expected [[pipeline]]");
             return None;
         };
-        let label = label(at, entries);
-        self.pipeline = Some(label);
+        self.pipeline = Some(label(at, entries));
+        let found = self.found(node.line, entries);
+        self.pipeline = None;
+        Some(found)
+    }
+
+    /// What the pipeline that is being walked gives.
+    fn found(&mut self, line: usize, entries: &[Entry]) -> TypedPipeline {
         let mut found = Found::default();
         for entry in entries {
             self.entry(entry, "", &mut found);
         }
-        let spot = self.spot(node.line, "");
-        self.pipeline = None;
+        let spot = self.spot(line, "");
         let Found { layer, kafka, dead_letter_kafka, routes } = found;
-        Some(TypedPipeline { spot, layer, kafka, dead_letter_kafka, routes })
+        TypedPipeline { spot, layer, kafka, dead_letter_kafka, routes }
     }
 
     /// One key: of a setting, of a section with more keys, or unknown.
@@ -172,7 +197,7 @@ impl Walk<'_> {
         }
         let mut properties = Vec::new();
         self.properties(entries, "", &key, &mut properties);
-        let properties = kafka::collect(properties, Some(self.folder), self.problems);
+        let properties = kafka::collect(properties, self.paths, self.problems);
         match &*key {
             "kafka" => found.kafka = properties,
             _ => found.dead_letter_kafka = properties,
@@ -195,8 +220,15 @@ impl Walk<'_> {
                 Kind::List(_) => {
                     self.problem(entry.line, &key, "expected a string, a number or a boolean");
                 }
+                Kind::Text(_) | Kind::Bare(_)
+                    if self.is_body() && kafka::reaches_the_machine(&name) =>
+                {
+                    let what = "it makes librdkafka open or run something on this machine, and is \
+                        not taken from requests; set it in the configuration file";
+                    self.problem(entry.line, &key, what);
+                }
                 Kind::Text(_) | Kind::Bare(_) => {
-                    let place = Place::File(self.spot(entry.node.line, &key));
+                    let place = Place::Written(self.spot(entry.node.line, &key));
                     found.push((name, self.text(&entry.node, &key), place));
                 }
             }
@@ -205,7 +237,7 @@ impl Walk<'_> {
 
     /// The value of a setting.
     fn given(&mut self, row: &Row, entry: &Entry) -> Given {
-        let place = Place::File(self.spot(entry.node.line, row.key));
+        let place = Place::Written(self.spot(entry.node.line, row.key));
         let what = match &entry.node.kind {
             Kind::List(nodes) => {
                 let texts: Option<Vec<Text>> =
@@ -220,7 +252,7 @@ impl Walk<'_> {
     fn text(&mut self, node: &Node, key: &str) -> Option<Text> {
         match &node.kind {
             Kind::Bare(text) => Some(Text::plain(text)),
-            Kind::Text(written) => match fill(written, self.environment, self.referenced) {
+            Kind::Text(written) => match self.fill(written) {
                 Ok(text) => {
                     let verbatim = node.verbatim.filter(|_| text.value == text.written);
                     Some(Text { verbatim, ..text })
@@ -237,6 +269,17 @@ impl Walk<'_> {
         }
     }
 
+    fn fill(&mut self, written: &str) -> Result<Text, String> {
+        match &mut self.source {
+            Source::File { environment, referenced, .. } => fill(written, environment, referenced),
+            Source::Body => Ok(Text::plain(written)),
+        }
+    }
+
+    fn is_body(&self) -> bool {
+        matches!(self.source, Source::Body)
+    }
+
     fn level(&self) -> Level {
         if self.pipeline.is_some() { Level::Pipeline } else { Level::Top }
     }
@@ -246,12 +289,15 @@ impl Walk<'_> {
     }
 
     fn spot(&self, line: usize, key: &str) -> Spot {
-        let pipeline = self.pipeline.clone();
-        Spot { file: self.name.clone(), line, column: None, pipeline, key: key.to_owned() }
+        let origin = match &self.source {
+            Source::File { name, .. } => Origin::File { name: name.clone(), line, column: None },
+            Source::Body => Origin::Body,
+        };
+        Spot { origin, pipeline: self.pipeline.clone(), key: key.to_owned() }
     }
 
     fn problem(&mut self, line: usize, key: &str, what: &str) {
-        let place = Place::File(self.spot(line, key));
+        let place = Place::Written(self.spot(line, key));
         self.problems.push(&place, what);
     }
 }

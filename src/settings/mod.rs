@@ -15,7 +15,9 @@ mod http;
 mod kafka;
 mod level;
 mod overridden;
+mod paths;
 mod pipeline;
+mod posted;
 mod problem;
 mod proxy;
 mod reader;
@@ -35,7 +37,9 @@ pub mod value;
 mod tests;
 
 pub use kafka::KafkaProperties;
+pub use posted::{Base, Body, shown as shown_body};
 pub use problem::Problems;
+pub use resolve::Least;
 pub use sources::{Flags, Sources};
 pub use text_file::read_text;
 pub use types::{
@@ -51,11 +55,20 @@ pub use types::{
 /// All problems found, one line each: bad values, unknown keys and variables, missing settings,
 /// settings that contradict each other, files that cannot be read.
 pub fn load(sources: &Sources) -> Result<Settings, Problems> {
+    load_with_base(sources, Least::One).map(|(settings, _)| settings)
+}
+
+/// The same, with what holds for the pipelines that come later.
+///
+/// # Errors
+/// As for [`load`].
+pub fn load_with_base(sources: &Sources, least: Least) -> Result<(Settings, Base), Problems> {
     let mut problems = Problems::default();
     let typed = sources::gather(sources, &mut problems);
     let proxy = proxy::read(&sources.environment, &mut problems);
-    match typed.and_then(|typed| resolve::settings(&typed, &mut problems)) {
-        Some(mut settings) if problems.is_empty() => {
+    let settings = typed.as_ref().and_then(|it| resolve::settings(it, least, &mut problems));
+    match typed.zip(settings) {
+        Some((typed, mut settings)) if problems.is_empty() => {
             for pipeline in &mut settings.pipelines {
                 if let SinkSettings::Http(http) = &mut pipeline.sink {
                     http.proxy.clone_from(&proxy);
@@ -66,7 +79,8 @@ pub fn load(sources: &Sources) -> Result<Settings, Problems> {
                     alert.url = alert.url.clone().through(proxy);
                 }
             }
-            Ok(settings)
+            let base = Base::new(&typed, proxy.as_ref(), &settings.api);
+            Ok((settings, base))
         }
         _ => Err(problems),
     }

@@ -11,7 +11,7 @@ pub fn check(typed: &TypedRoutes, http: &HttpSettings, problems: &mut Problems) 
         for (name, text) in &request.headers {
             if let Some(who) = setter(&name.to_ascii_lowercase(), request, http) {
                 let what = format!("{who} sets this header; leave out the one or the other");
-                problems.push(&Place::File(text.spot.clone()), what);
+                problems.push(&Place::Written(text.spot.clone()), what);
             }
         }
     }

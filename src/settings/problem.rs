@@ -13,25 +13,37 @@ pub enum Place {
     Flag(&'static str),
     /// In the environment.
     Variable(String),
-    /// In the file.
-    File(Spot),
+    /// In the file, or in the body of a request.
+    Written(Spot),
     /// Nowhere: the setting by its key.
     Unset(String),
 }
 
-/// A place in the file.
+/// A place in the file, or in the body of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spot {
-    /// The file as the user named it.
-    pub file: Arc<str>,
-    /// From 1.
-    pub line: usize,
-    /// In characters from 1; `None` for the whole line.
-    pub column: Option<usize>,
+    /// Which of the two.
+    pub origin: Origin,
     /// The pipeline it belongs to, as `pipeline "orders"` or `pipeline 2`.
     pub pipeline: Option<Arc<str>>,
     /// The key, dotted, relative to the pipeline; empty for a whole table.
     pub key: String,
+}
+
+/// What a text stands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A file.
+    File {
+        /// As the user named it.
+        name: Arc<str>,
+        /// From 1.
+        line: usize,
+        /// In characters from 1; `None` for the whole line.
+        column: Option<usize>,
+    },
+    /// The body of a request, which describes one pipeline and has no lines that anybody sees.
+    Body,
 }
 
 impl fmt::Display for Place {
@@ -39,15 +51,18 @@ impl fmt::Display for Place {
         match self {
             Self::Flag(name) => f.write_str(name),
             Self::Variable(name) | Self::Unset(name) => f.write_str(name),
-            Self::File(spot) => spot.fmt(f),
+            Self::Written(spot) => spot.fmt(f),
         }
     }
 }
 
 impl fmt::Display for Spot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)?;
-        if let Some(column) = self.column {
+        let Origin::File { name, line, column } = &self.origin else {
+            return f.write_str(if self.key.is_empty() { "the body" } else { &self.key });
+        };
+        write!(f, "{name}:{line}")?;
+        if let Some(column) = column {
             write!(f, ":{column}")?;
         }
         if let Some(pipeline) = &self.pipeline {
@@ -60,16 +75,32 @@ impl fmt::Display for Spot {
     }
 }
 
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where.
+    pub place: Place,
+    /// What, in one line.
+    pub what: String,
+}
+
+/// One line.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.what)
+    }
+}
+
 /// All problems of one reading of the settings, in the order found, none twice.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Problems(Vec<String>);
+pub struct Problems(Vec<Problem>);
 
 impl Problems {
     /// Adds a problem.
-    pub(super) fn push(&mut self, place: &Place, what: impl fmt::Display) {
-        let line = format!("{place}: {what}");
-        if !self.0.contains(&line) {
-            self.0.push(line);
+    pub(super) fn push(&mut self, place: &Place, what: impl Into<String>) {
+        let problem = Problem { place: place.clone(), what: what.into() };
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
         }
     }
 
@@ -78,16 +109,21 @@ impl Problems {
         self.0.is_empty()
     }
 
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+
     /// One line a problem, without line ends.
-    pub fn lines(&self) -> &[String] {
-        &self.0
+    pub fn lines(&self) -> Vec<String> {
+        self.0.iter().map(Problem::to_string).collect()
     }
 }
 
 /// The problems, one line each.
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
+        f.write_str(&self.lines().join("\n"))
     }
 }
 

@@ -4,9 +4,10 @@
 //! the flag that hid it is gone.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::problem::{Place, Problems, Spot};
+use super::paths::Paths;
+use super::problem::{Origin, Place, Problems, Spot};
 use super::table::{Knob, Row, Scope, Standard};
 use super::text_file::read_secret;
 use super::typed::{Layer, Text, What};
@@ -33,8 +34,8 @@ impl<T> Found<T> {
 pub struct Reader<'a> {
     /// The lowest first.
     pub layers: Vec<&'a Layer>,
-    /// Where relative paths in the file count from.
-    pub folder: Option<&'a Path>,
+    /// How a path in the file is found.
+    pub paths: Paths<'a>,
     /// Where the pipeline begins in the file, if it does.
     pub spot: Option<&'a Spot>,
     /// Whether flags and variables can name this pipeline: it is the only one.
@@ -98,7 +99,8 @@ impl Reader<'_> {
     /// The path given for `knob`; a relative one in the file counts from the file's folder.
     pub fn path(&mut self, knob: &Knob<PathBuf>) -> Option<Found<PathBuf>> {
         let Found { value, place } = self.find(knob)?;
-        Some(Found { value: self.counted_from_file(value, &place), place })
+        let value = self.locate(value, &place)?;
+        Some(Found { value, place })
     }
 
     /// The secret given for `knob`, or by the file that its `twin` names.
@@ -158,7 +160,7 @@ impl Reader<'_> {
         knob: &Knob<String>,
         place: &Place,
     ) -> Option<SecretSource> {
-        let path = self.counted_from_file(path, place);
+        let path = self.locate(path, place)?;
         let refused = match read_secret(&path) {
             Ok(secret) => (knob.parse)(&secret).err().map(|refused| {
                 let file = path.display();
@@ -175,11 +177,10 @@ impl Reader<'_> {
         }
     }
 
-    fn counted_from_file(&self, path: PathBuf, place: &Place) -> PathBuf {
-        match (place, self.folder) {
-            (Place::File(_), Some(folder)) => folder.join(path),
-            _ => path,
-        }
+    /// Where a path leads; `None`, with a problem told, where it may not lead.
+    fn locate(&mut self, path: PathBuf, place: &Place) -> Option<PathBuf> {
+        let Place::Written(_) = place else { return Some(path) };
+        self.paths.find(&path).map_err(|why| self.problems.push(place, why)).ok()
     }
 
     /// Says that a required setting is missing, unless it was given badly.
@@ -193,9 +194,12 @@ impl Reader<'_> {
         };
         let key = row.key.to_owned();
         let (place, what) = if let Some(spot) = self.spot {
-            let reachable = self.alone || row.scope == Scope::Tuning;
+            let in_file = matches!(spot.origin, Origin::File { .. });
+            let reachable = in_file && (self.alone || row.scope == Scope::Tuning);
             let or = if reachable { format!(", or use {outside}") } else { String::new() };
-            (Place::File(Spot { key, ..spot.clone() }), format!("missing; set it there{or}"))
+            let what =
+                if in_file { format!("missing; set it there{or}") } else { "missing".to_owned() };
+            (Place::Written(Spot { key, ..spot.clone() }), what)
         } else {
             let what = format!("missing; use {outside}, or set it in a file (--config)");
             (Place::Unset(key), what)

@@ -3,20 +3,36 @@
 use std::collections::BTreeSet;
 
 use super::file::TypedPipeline;
-use super::pipeline::{self, Draft, Given, Kafka, Need};
+use super::pipeline::{self, Draft, Kafka, Need};
 use super::problem::Problems;
 use super::reader::Reader;
 use super::side_by_side;
 use super::sink::{is_of_file, is_of_requests, is_of_routes};
 use super::sources::Typed;
 use super::table::{self, Row, Scope};
-use super::typed::{Layer, Properties};
+use super::typed::{Given, Layer, Properties};
 use super::types::{GroupSettings, LogSettings, Settings};
 
+/// How many pipelines there have to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Least {
+    /// None: more may come.
+    None,
+    /// One, of the file or else of flags and variables.
+    One,
+}
+
 /// Everything; `None` where something is wrong.
-pub(super) fn settings(typed: &Typed, problems: &mut Problems) -> Option<Settings> {
+pub(super) fn settings(typed: &Typed, least: Least, problems: &mut Problems) -> Option<Settings> {
     let (log, api) = process(typed, problems, super::api::api);
-    let drafts = drafts(typed, Need::Delivery, problems);
+    let names_topics = |layer: &Layer| layer.contains_key(table::TOPICS.row.key);
+    let in_file = typed.file.as_ref().is_some_and(|file| !file.pipelines.is_empty());
+    let any = in_file || [&typed.variables, &typed.flags].into_iter().any(names_topics);
+    let drafts = if least == Least::None && !any {
+        Vec::new()
+    } else {
+        drafts(typed, Need::Delivery, problems)
+    };
     let pipelines = drafts.into_iter().map(|draft| draft.pipeline);
     let alerts = typed.file.as_ref().map_or_else(Vec::new, |file| file.alerts.clone());
     Some(Settings { log, api, alerts, pipelines: pipelines.collect::<Option<_>>()? })
@@ -39,11 +55,11 @@ fn process<T>(
     problems: &mut Problems,
     read: impl FnOnce(&mut Reader<'_>) -> T,
 ) -> (LogSettings, T) {
-    let folder = typed.file.as_ref().map(|file| file.folder.as_path());
+    let paths = typed.paths();
     let mut layers: Vec<&Layer> = typed.file.iter().map(|file| &file.process).collect();
     layers.extend([&typed.variables, &typed.flags]);
     let broken = BTreeSet::new();
-    let mut reader = Reader { layers, folder, spot: None, alone: true, problems, broken };
+    let mut reader = Reader { layers, paths, spot: None, alone: true, problems, broken };
     let log = LogSettings {
         level: reader.get(&table::LOG_LEVEL),
         format: reader.get(&table::LOG_FORMAT),
@@ -57,8 +73,20 @@ fn process<T>(
 
 /// Every pipeline: those of the file, or the one of flags and variables where it has none.
 fn drafts(typed: &Typed, need: Need, problems: &mut Problems) -> Vec<Draft> {
-    let variables = for_pipelines(&typed.variables, typed, problems);
-    let flags = for_pipelines(&typed.flags, typed, problems);
+    let several = typed.file.as_ref().map_or(0, |file| file.pipelines.len());
+    let mut of_all = |layer: &Layer| {
+        if several < 2 {
+            return layer.clone();
+        }
+        for_pipelines(layer, |row, given| {
+            let what = format!(
+                "it can mean only one pipeline, and the file has {several}; set {} there",
+                row.key
+            );
+            problems.push(&given.place, what);
+        })
+    };
+    let (variables, flags) = (of_all(&typed.variables), of_all(&typed.flags));
     let (none, empty) = (Layer::new(), Properties::new());
     let common = typed.file.as_ref().map_or(&empty, |file| &file.kafka);
     let in_file: &[TypedPipeline] = typed.file.as_ref().map_or(&[], |file| &file.pipelines);
@@ -72,7 +100,7 @@ fn drafts(typed: &Typed, need: Need, problems: &mut Problems) -> Vec<Draft> {
         });
         let mut reader = Reader {
             layers: vec![found.map_or(&none, |found| &found.layer), &variables, &flags],
-            folder: typed.file.as_ref().map(|file| file.folder.as_path()),
+            paths: typed.paths(),
             spot: found.map(|found| &found.spot),
             alone,
             problems: &mut *problems,
@@ -88,7 +116,7 @@ fn drafts(typed: &Typed, need: Need, problems: &mut Problems) -> Vec<Draft> {
             dead_letter: found.map_or(&empty, |found| &found.dead_letter_kafka),
         };
         let routes = found.and_then(|found| found.routes.as_ref());
-        pipeline::draft(&mut reader, &Given { kafka, routes, cores: typed.cores }, need)
+        pipeline::draft(&mut reader, &pipeline::Given { kafka, routes, cores: typed.cores }, need)
     };
     let drafts: Vec<Draft> = match in_file {
         [] => vec![draft(None)],
@@ -116,6 +144,11 @@ fn kind(found: &TypedPipeline) -> Kind {
     }
 }
 
+/// A layer without what is for pipelines of another kind than this one.
+pub(super) fn of_its_kind(layer: &Layer, found: &TypedPipeline) -> Layer {
+    without(layer, kind(found), &[Kind::Url, Kind::Routes, Kind::File])
+}
+
 /// A layer without what is for pipelines of other kinds alone, of which there are some.
 fn without(layer: &Layer, own: Kind, others: &[Kind]) -> Layer {
     let is_for = |row: &Row, kind: Kind| match kind {
@@ -131,20 +164,16 @@ fn without(layer: &Layer, own: Kind, others: &[Kind]) -> Layer {
     layer
 }
 
-/// A layer of flags or variables without what is ambiguous when the file has several pipelines.
-fn for_pipelines(layer: &Layer, typed: &Typed, problems: &mut Problems) -> Layer {
+/// A layer of flags or variables without what is ambiguous where there are several pipelines, which
+/// is given to `ambiguous`.
+pub(super) fn for_pipelines(
+    layer: &Layer,
+    mut ambiguous: impl FnMut(&'static Row, Given),
+) -> Layer {
     let mut layer = layer.clone();
-    let Some(file) = typed.file.as_ref().filter(|file| file.pipelines.len() > 1) else {
-        return layer;
-    };
     for row in table::rows().filter(|row| row.scope == Scope::Identity) {
         if let Some(given) = layer.remove(row.key) {
-            let what = format!(
-                "it can mean only one pipeline, and the file has {}; set {} there",
-                file.pipelines.len(),
-                row.key
-            );
-            problems.push(&given.place, what);
+            ambiguous(row, given);
         }
     }
     layer

@@ -100,9 +100,9 @@ impl TypedRoutes {
             (Some(text), _) => {
                 let (line, column) = (error.line, error.column);
                 let error = ExpressionError { line, column, message: error.message.clone() };
-                text.text.locate(&Place::File(text.spot.clone()), &error)
+                text.text.locate(&Place::Written(text.spot.clone()), &error)
             }
-            (None, Some(route)) => (Place::File(route.spot.clone()), error.message.clone()),
+            (None, Some(route)) => (Place::Written(route.spot.clone()), error.message.clone()),
             (None, None) => {
                 let key = table::ALLOWED_HOSTS.row.key.to_owned();
                 (Place::Unset(key), error.message.clone())

@@ -18,7 +18,7 @@ pub fn check(drafts: &[Draft], problems: &mut Problems) {
             if let (Some(one), Some(other), Some(spot)) =
                 (&earlier.group, &draft.group, &draft.spot)
             {
-                same_group(one, other, &Place::File(spot.clone()), problems);
+                same_group(one, other, &Place::Written(spot.clone()), problems);
             }
         }
     }

@@ -32,7 +32,7 @@ pub fn sink(
     let of_routes = routes.and_then(|typed| typed.routes.first());
     let other = reader
         .place_of(&table::URL.row)
-        .or_else(|| of_routes.map(|route| Place::File(route.spot.clone())));
+        .or_else(|| of_routes.map(|route| Place::Written(route.spot.clone())));
     match (given, other) {
         // What else is given for the one or the other may be right.
         (Some(given), Some(other)) => {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::environment::Environment;
 use super::file::{self, TypedFile};
 use super::kafka;
+use super::paths::Paths;
 use super::problem::{Place, Problems, nearest, suggestion};
 use super::table::{self, Row, rows};
 use super::typed::{Given, Layer, Properties, Text, What};
@@ -54,6 +55,13 @@ pub(super) struct Typed {
     pub variable_properties: Properties,
     pub file: Option<TypedFile>,
     pub cores: usize,
+}
+
+impl Typed {
+    /// How a path in the file is found.
+    pub fn paths(&self) -> Paths<'_> {
+        self.file.as_ref().map_or(Paths::AsGiven, |file| Paths::From(&file.folder))
+    }
 }
 
 /// Reads every source. `None` where the file could not be read at all; why is then in `problems`.
@@ -117,7 +125,7 @@ fn flags(flags: &Flags, problems: &mut Problems) -> (Layer, Properties) {
         };
         layer.insert(row.key, Given { what, place });
     }
-    (layer, kafka::collect(brokers, None, problems))
+    (layer, kafka::collect(brokers, Paths::AsGiven, problems))
 }
 
 fn variables(
@@ -161,7 +169,7 @@ fn variables(
         }
     }
     layer.remove(table::CONFIG.row.key);
-    (layer, kafka::collect(properties, None, problems))
+    (layer, kafka::collect(properties, Paths::AsGiven, problems))
 }
 
 fn brokers_property(text: Text, place: Place) -> kafka::Entry {

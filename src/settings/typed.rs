@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use keyway_actors::route::ExpressionError;
 
-use super::problem::{Place, Spot, shown};
+use super::problem::{Origin, Place, Spot, shown};
 use super::types::Filled;
 
 /// One text as it was typed.
@@ -40,18 +40,22 @@ impl Text {
     pub fn locate(&self, place: &Place, error: &ExpressionError) -> (Place, String) {
         let said = self.filled.reason(&error.message, &self.written).replace('\n', " ");
         let (line, column) = (error.line, error.column);
-        match (place, self.verbatim) {
-            (Place::File(spot), Some((first, indent))) => {
+        let Place::Written(spot) = place else {
+            return (place.clone(), format!("line {line}, column {column}: {said}"));
+        };
+        match (&spot.origin, self.verbatim) {
+            (Origin::File { name, .. }, Some((first, indent))) => {
                 let column = if line == 1 { indent + column - 1 } else { column };
-                let (line, column) = (first + line - 1, Some(column));
-                (Place::File(Spot { line, column, ..spot.clone() }), said)
+                let (name, line, column) = (name.clone(), first + line - 1, Some(column));
+                let origin = Origin::File { name, line, column };
+                (Place::Written(Spot { origin, ..spot.clone() }), said)
             }
-            (Place::File(_), None) => {
+            (Origin::File { .. }, None) => {
                 let counted = "counted with what its escapes and ${...} stand for";
                 let what = format!("line {line}, column {column} of the text, {counted}: {said}");
                 (place.clone(), what)
             }
-            _ => (place.clone(), format!("line {line}, column {column}: {said}")),
+            (Origin::Body, _) => (place.clone(), format!("line {line}, column {column}: {said}")),
         }
     }
 }

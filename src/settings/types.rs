@@ -38,7 +38,7 @@ pub struct Settings {
 }
 
 /// Where the process answers, and whom.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ApiSettings {
     /// Where it listens.
     pub listen: Listen,
@@ -49,6 +49,10 @@ pub struct ApiSettings {
     /// The folder that a file has to stay in whose path is given to the API, without symbolic links;
     /// `None`: no such path is taken.
     pub file_root: Option<PathBuf>,
+    /// Where pipelines are kept that came through the API; `None`: they end with the process.
+    pub state_dir: Option<PathBuf>,
+    /// Which brokers a pipeline that comes through the API may name; `None`: any.
+    pub allowed_brokers: Option<Vec<String>>,
 }
 
 /// Where the process listens.
@@ -61,7 +65,7 @@ pub enum Listen {
 }
 
 /// How the process logs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogSettings {
     /// The least severe level that is written.
     pub level: slog::Level,
@@ -101,7 +105,7 @@ pub enum LogFormat {
 }
 
 /// One pipeline: topics, a group, and where their records go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PipelineSettings {
     /// Unique in the process; letters, digits, `.`, `_` and `-`.
     pub name: String,
@@ -186,7 +190,7 @@ pub struct RetrySettings {
 }
 
 /// Where undeliverable records go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DeadLetterSettings {
     /// The topic; not one that the pipeline consumes on the same brokers.
     pub topic: String,

@@ -1,5 +1,6 @@
 //! `[[alert]]`: where something is said, about what, and how often.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::super::document::{Entry, Kind, Node};
@@ -70,7 +71,8 @@ impl Walk<'_> {
         let key = format!("{name}, {}", entry.key);
         let mut url = self.text(&entry.node, &key)?.value;
         if in_file {
-            match read_secret(&self.folder.join(&url)) {
+            let found = self.paths.find(Path::new(&url));
+            match found.and_then(|path| read_secret(&path)) {
                 Ok(secret) => url = secret,
                 Err(why) => {
                     // A URL that was put here by mistake is not shown.
@@ -134,7 +136,7 @@ impl Walk<'_> {
                 }
             }
             Err(errors) => {
-                let place = Place::File(self.spot(entry.node.line, key));
+                let place = Place::Written(self.spot(entry.node.line, key));
                 for error in errors {
                     let (place, what) = text.locate(&place, &error);
                     self.problems.push(&place, what);

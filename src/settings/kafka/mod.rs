@@ -13,6 +13,7 @@ use std::path::Path;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 
+use super::paths::Paths;
 use super::problem::{Place, Problems, nearest, suggestion};
 use super::text_file::read_secret;
 use super::typed::{Properties, Property, Text};
@@ -68,16 +69,12 @@ impl fmt::Debug for KafkaProperties {
 /// A property as typed: its name, its value unless a problem with that is already told, its place.
 pub(super) type Entry = (String, Option<Text>, Place);
 
-/// The properties of one source: checked, under their main names. Relative `_file` paths count from
-/// `folder`, without one from the working directory.
-pub(super) fn collect(
-    typed: Vec<Entry>,
-    folder: Option<&Path>,
-    problems: &mut Problems,
-) -> Properties {
+/// The properties of one source: checked, under their main names. `paths` says how `_file` twins are
+/// found.
+pub(super) fn collect(typed: Vec<Entry>, paths: Paths<'_>, problems: &mut Problems) -> Properties {
     let mut found = Properties::new();
     for (name, text, place) in typed {
-        let read = text.and_then(|text| from_file(&name, text, &place, folder, problems));
+        let read = text.and_then(|text| from_file(&name, text, &place, paths, problems));
         // What has a problem is kept, so that nobody calls it missing too: with a problem there are
         // no settings, so an empty text goes nowhere.
         let Some((name, text)) = read else {
@@ -125,6 +122,13 @@ pub(super) fn property_of_variable(rest: &str) -> String {
     }
 }
 
+/// Whether a property makes librdkafka open a file, load a library or run a program here: not for
+/// those who can only reach the API.
+pub(super) fn reaches_the_machine(name: &str) -> bool {
+    const ENDINGS: [&str; 6] = [".location", ".keytab", ".cmd", ".paths", ".file", "engine.id"];
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
 /// Whether the value of a property is to be kept from logs and messages. Rather too often than not.
 pub(super) fn is_secret(name: &str) -> bool {
     const MARKS: [&str; 8] = [
@@ -145,17 +149,19 @@ fn from_file<'a>(
     name: &'a str,
     text: Text,
     place: &Place,
-    folder: Option<&Path>,
+    paths: Paths<'_>,
     problems: &mut Problems,
 ) -> Option<(&'a str, Text)> {
     let Some(secret) = name.strip_suffix("_file").filter(|secret| is_secret(secret)) else {
         return Some((name, text));
     };
-    let path = folder.unwrap_or(Path::new("")).join(&text.value);
-    match read_secret(&path) {
+    let read = paths.find(Path::new(&text.value)).and_then(|path| {
+        read_secret(&path).map_err(|why| format!("cannot read {}: {why}", path.display()))
+    });
+    match read {
         Ok(value) => Some((secret, Text { value, ..text })),
         Err(why) => {
-            problems.push(place, format!("cannot read {}: {why}", path.display()));
+            problems.push(place, why);
             None
         }
     }

@@ -6,7 +6,7 @@ fn collected(properties: &[(&str, &str)]) -> (Properties, Problems) {
         let place = Place::Unset(format!("kafka.{name}"));
         ((*name).to_owned(), Some(Text::plain(*value)), place)
     });
-    (collect(typed.collect(), None, &mut problems), problems)
+    (collect(typed.collect(), Paths::AsGiven, &mut problems), problems)
 }
 
 fn problem_with(name: &str, value: &str) -> String {
@@ -138,10 +138,10 @@ fn a_secret_comes_from_its_file() {
     let entry = |path: &str| {
         vec![("sasl.password_file".to_owned(), Some(Text::plain(path)), Place::Flag("here"))]
     };
-    let found = collect(entry("pw"), Some(folder.path()), &mut problems);
+    let found = collect(entry("pw"), Paths::From(folder.path()), &mut problems);
     assert!(problems.is_empty(), "{problems}");
     assert_eq!(KafkaProperties::for_consumer(&found).get("sasl.password"), Some("hunter2"));
-    collect(entry("nope"), Some(folder.path()), &mut problems);
+    collect(entry("nope"), Paths::From(folder.path()), &mut problems);
     let text = problems.to_string();
     assert!(
         text.contains("cannot read") && text.contains("nope") && text.contains("No such file"),

@@ -34,6 +34,21 @@ pub static API_FILE_ROOT: Knob<PathBuf> = Row::process(
 .flag("--file-root")
 .read(names::path);
 
+/// Where pipelines made through the API are kept.
+pub static API_STATE_DIR: Knob<PathBuf> =
+    Row::process("api.state_dir", "KEYWAY_API_STATE_DIR", "folder for pipelines made by API")
+        .flag("--state-dir")
+        .read(names::path);
+
+/// Which brokers a pipeline made through the API may name.
+pub static API_ALLOWED_BROKERS: Knob<String> = Row::process(
+    "api.allowed_brokers",
+    "KEYWAY_API_ALLOWED_BROKERS",
+    "brokers that bodies may name",
+)
+.list()
+.read(names::broker);
+
 /// Whether other machines may ask without one.
 pub static API_INSECURE: Knob<bool> =
     Row::process("api.insecure", "KEYWAY_API_INSECURE", "answer anybody without a token")

@@ -5,7 +5,7 @@ use keyway_actors::sink::file::FileSettings;
 use super::{HttpSettings, PipelineSettings};
 
 /// Where the records of a pipeline go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SinkSettings {
     /// Into requests.
     Http(Box<HttpSettings>),

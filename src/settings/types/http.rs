@@ -14,7 +14,7 @@ use keyway_actors::sink::http::{ConnectionPolicy, Network, Proxies, TlsFiles};
 use super::Filled;
 
 /// Where and how records are requested.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HttpSettings {
     /// Where.
     pub way: Way,
@@ -49,7 +49,7 @@ pub struct HttpSettings {
 }
 
 /// Where records go.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub enum Way {
     /// All of them here: absolute, `http` or `https`, without credentials.
     One(Uri),
@@ -87,7 +87,7 @@ impl fmt::Debug for Written {
 }
 
 /// The routes of a pipeline; they have been compiled once without an error.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Routes {
     /// To be compiled.
     pub settings: RoutesSettings,
@@ -104,7 +104,7 @@ impl fmt::Debug for Routes {
 }
 
 /// What holds for each destination (scheme, host and port).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DestinationSettings {
     /// Most requests in flight; `None`: as many as there are senders.
     pub max_in_flight: Option<NonZeroUsize>,

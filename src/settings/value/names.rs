@@ -84,6 +84,17 @@ pub fn brokers(text: &str) -> Result<String, Refused> {
     Err(Refused::expected("brokers as host:port, separated by commas"))
 }
 
+/// One broker, without a protocol.
+pub fn broker(text: &str) -> Result<String, Refused> {
+    if is_broker(text) && !text.contains("://") {
+        return Ok(text.to_owned());
+    }
+    Err(Refused::expected("a broker as host:port"))
+}
+
+/// The port of a broker that is given without one, as librdkafka has it.
+pub const BROKER_PORT: &str = "9092";
+
 fn is_broker(text: &str) -> bool {
     const PROTOCOLS: [&str; 4] = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"];
     let text = match text.split_once("://") {
@@ -97,13 +108,13 @@ fn is_broker(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
             Some((host, port)) => {
-                (host, port.strip_prefix(':').or(port.is_empty().then_some("9092")))
+                (host, port.strip_prefix(':').or(port.is_empty().then_some(BROKER_PORT)))
             }
             None => return false,
         },
         None => match text.split_once(':') {
             Some((host, port)) => (host, Some(port)),
-            None => (text, Some("9092")),
+            None => (text, Some(BROKER_PORT)),
         },
     };
     let port = port.and_then(|port| port.parse::<u16>().ok());

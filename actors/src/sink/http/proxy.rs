@@ -24,7 +24,7 @@ pub use tunnel::TunnelError;
 
 /// A forward proxy that is spoken to by plain HTTP. Neither `Debug` nor `Display` nor an error shows
 /// its user name and password.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     host: Arc<str>,
     port: u16,
@@ -121,7 +121,7 @@ impl fmt::Debug for Proxy {
 }
 
 /// A proxy, and what does not go through it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxies {
     /// What `https` requests go through.
     pub proxy: Proxy,

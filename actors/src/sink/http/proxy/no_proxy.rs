@@ -10,17 +10,17 @@ use super::super::network::Network;
 
 /// Hosts that are connected to without the proxy. As long as the text that it is read from; clones
 /// share it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NoProxy(Arc<[Entry]>);
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Entry {
     hosts: Hosts,
     /// Only this port; `None`: each.
     port: Option<u16>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 enum Hosts {
     All,
     /// Hosts that are written as an address of this network. Names are not looked up for it.

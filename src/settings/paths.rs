@@ -1,0 +1,28 @@
+//! How a path that was typed is found.
+
+use std::path::{Path, PathBuf};
+
+/// How a path that was typed is found.
+#[derive(Clone, Copy, Debug)]
+pub enum Paths<'a> {
+    /// A relative one counts from the working directory: on the command line and in variables.
+    AsGiven,
+    /// A relative one counts from this folder: in the file, whose folder it is.
+    From(&'a Path),
+    /// Beneath this folder, and nowhere without one: in the body of a request.
+    Within(Option<&'a Path>),
+}
+
+impl Paths<'_> {
+    /// The path to open.
+    ///
+    /// # Errors
+    /// Why it may not be opened, in words that follow the name of the setting.
+    pub fn find(self, path: &Path) -> Result<PathBuf, String> {
+        match self {
+            Self::AsGiven => Ok(path.to_owned()),
+            Self::From(folder) => Ok(folder.join(path)),
+            Self::Within(_) => Err("paths are not taken from requests".to_owned()),
+        }
+    }
+}

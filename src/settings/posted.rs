@@ -1,0 +1,225 @@
+//! A pipeline that comes as the body of a request.
+//!
+//! The body is what a `[[pipeline]]` of the file is, as JSON, and is checked as that is. What holds
+//! for the pipelines of the file holds for it too (`[kafka]`, variables and flags that tune any
+//! pipeline), but what the body says wins. Whoever sends one can reach the API and no more: a body
+//! reads no variable of the process, opens files beneath `api.file_root` only, and makes librdkafka
+//! run nothing.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use keyway_actors::sink::http::Proxies;
+use serde_json::{Map, Value};
+
+use super::file;
+use super::kafka::{self, BOOTSTRAP};
+use super::level::{Level, join};
+use super::paths::Paths;
+use super::pipeline::{self, Given, Kafka, Need};
+use super::problem::{Place, Problems, Spot};
+use super::reader::Reader;
+use super::resolve::{for_pipelines, of_its_kind};
+use super::sources::Typed;
+use super::typed::{Layer, Properties, Property};
+use super::types::{ApiSettings, PipelineSettings, SinkSettings};
+use super::value::names;
+
+/// A JSON object.
+pub type Body = Map<String, Value>;
+
+/// What is shown in place of a secret.
+const HIDDEN: &str = "***";
+
+/// What holds for every pipeline that comes through the API.
+#[derive(Debug)]
+pub struct Base {
+    variables: Layer,
+    flags: Layer,
+    /// The properties for all pipelines, the lowest layer first.
+    kafka: [Properties; 3],
+    cores: usize,
+    proxy: Option<Arc<Proxies>>,
+    file_root: Option<PathBuf>,
+    /// Which brokers may be named, as `host:port` in lower case; `None`: any.
+    allowed_brokers: Option<Vec<String>>,
+}
+
+impl Base {
+    /// From what was typed; without problems of its own.
+    pub(super) fn new(typed: &Typed, proxy: Option<&Proxies>, api: &ApiSettings) -> Self {
+        // A problem with them was told when the settings were read.
+        let tuning = |layer| for_pipelines(layer, |_, _| {});
+        let in_file = typed.file.as_ref().map(|file| file.kafka.clone());
+        Self {
+            variables: tuning(&typed.variables),
+            flags: tuning(&typed.flags),
+            kafka: [
+                in_file.unwrap_or_default(),
+                typed.variable_properties.clone(),
+                typed.flag_properties.clone(),
+            ],
+            cores: typed.cores,
+            proxy: proxy.cloned().map(Arc::new),
+            file_root: api.file_root.clone(),
+            allowed_brokers: api
+                .allowed_brokers
+                .as_ref()
+                .map(|it| it.iter().map(|broker| address(broker)).collect()),
+        }
+    }
+
+    /// The settings of the pipeline that a body describes; it has to have a name.
+    ///
+    /// # Errors
+    /// All problems found; the field of each is a key as in the file.
+    pub fn pipeline(&self, body: &Body) -> Result<PipelineSettings, Problems> {
+        let mut problems = Problems::default();
+        let paths = Paths::Within(self.file_root.as_deref());
+        let given = file::read_body(body, paths, &mut problems);
+        let [brokers, letters] =
+            [&given.kafka, &given.dead_letter_kafka].map(|it| it.get(BOOTSTRAP));
+        for named in [brokers, letters].into_iter().flatten() {
+            if let Some(refused) = self.not_allowed(&named.text.value) {
+                problems.push(&named.place, format!("{refused} is none of api.allowed_brokers"));
+            }
+        }
+        let is_foreign = |named: &&Property| self.is_foreign(&named.text.value);
+        if let Some(letters) = letters.filter(is_foreign) {
+            let what = "it would be sent what the pipeline's brokers are told, passwords too; name \
+                it in api.allowed_brokers, or leave it out";
+            problems.push(&letters.place, what);
+        }
+        let is_foreign = brokers.is_some_and(|it| is_foreign(&it));
+        hidden(body, "", &mut |key| {
+            let spot = Spot { key, ..given.spot.clone() };
+            let what = "*** is what is shown in place of a secret; give the secret itself";
+            problems.push(&Place::Written(spot), what);
+        });
+        let [variables, flags] = [&self.variables, &self.flags].map(|it| of_its_kind(it, &given));
+        let empty = Properties::new();
+        let [file, variable, flag] =
+            self.kafka.each_ref().map(|it| if is_foreign { &empty } else { it });
+        let kafka = Kafka {
+            layers: [file, variable, flag, &given.kafka],
+            dead_letter: &given.dead_letter_kafka,
+        };
+        let mut reader = Reader {
+            layers: vec![&variables, &flags, &given.layer],
+            paths,
+            spot: Some(&given.spot),
+            alone: false,
+            problems: &mut problems,
+            broken: BTreeSet::new(),
+        };
+        let given = Given { kafka, routes: given.routes.as_ref(), cores: self.cores };
+        match pipeline::draft(&mut reader, &given, Need::Delivery).pipeline {
+            Some(mut pipeline) if problems.is_empty() => {
+                if let SinkSettings::Http(http) = &mut pipeline.sink {
+                    http.proxy = self.proxy.as_deref().cloned();
+                }
+                Ok(pipeline)
+            }
+            _ => Err(problems),
+        }
+    }
+
+    /// The first of some brokers that may not be named.
+    fn not_allowed(&self, brokers: &str) -> Option<String> {
+        let allowed = self.allowed_brokers.as_ref()?;
+        addresses(brokers).find(|it| !allowed.contains(it))
+    }
+
+    /// Whether brokers belong to another cluster than the process's own, as far as can be told: what
+    /// is set for that one, credentials among it, is then not for them.
+    fn is_foreign(&self, brokers: &str) -> bool {
+        let own = self.kafka.iter().rev().find_map(|layer| layer.get(BOOTSTRAP));
+        let own: Vec<String> = own.map_or_else(Vec::new, |it| addresses(&it.text.value).collect());
+        let allowed = self.allowed_brokers.as_deref().unwrap_or_default();
+        addresses(brokers).any(|it| !own.contains(&it) && !allowed.contains(&it))
+    }
+}
+
+fn addresses(brokers: &str) -> impl Iterator<Item = String> {
+    brokers.split(',').map(address)
+}
+
+/// A broker as `host:port`, as two that mean the same are written the same.
+fn address(broker: &str) -> String {
+    let broker = broker.trim().to_ascii_lowercase();
+    let host = broker.split_once("://").map_or(broker.as_str(), |(_, rest)| rest);
+    let has_port = host.rsplit_once(':').is_some_and(|(before, port)| {
+        !port.contains(']') && (!before.contains(':') || before.ends_with(']'))
+    });
+    if has_port { host.to_owned() } else { format!("{host}:{}", names::BROKER_PORT) }
+}
+
+/// A body as it may be shown: `***` in place of each secret.
+pub fn shown(body: &Body) -> Body {
+    let mut shown = body.clone();
+    hide(&mut shown, "");
+    shown
+}
+
+fn hide(body: &mut Body, section: &str) {
+    for (key, value) in body {
+        let key = join(section, key);
+        match value {
+            Value::Object(inner) => hide(inner, &key),
+            Value::Array(inner) => {
+                let secret = is_secret(&key);
+                for value in inner {
+                    match value {
+                        Value::Object(inner) => hide(inner, &key),
+                        Value::Null => {}
+                        value if secret => *value = HIDDEN.into(),
+                        _ => {}
+                    }
+                }
+            }
+            Value::Null => {}
+            value if is_secret(&key) => *value = HIDDEN.into(),
+            _ => {}
+        }
+    }
+}
+
+/// Calls with the key of each secret of which only what is shown is given.
+fn hidden(body: &Body, section: &str, found: &mut impl FnMut(String)) {
+    for (key, value) in body {
+        let key = join(section, key);
+        match value {
+            Value::Object(inner) => hidden(inner, &key, found),
+            Value::Array(values) => {
+                for value in values {
+                    match value {
+                        Value::Object(inner) => hidden(inner, &key, found),
+                        value if *value == HIDDEN && is_secret(&key) => found(key.clone()),
+                        _ => {}
+                    }
+                }
+            }
+            value if *value == HIDDEN && is_secret(&key) => found(key),
+            _ => {}
+        }
+    }
+}
+
+/// Whether the value of a key is to be kept from whoever looks: a secret setting, a secret property
+/// of librdkafka, a header of a route that authorizes.
+fn is_secret(key: &str) -> bool {
+    let row = Level::Pipeline.rows().find(|row| row.key == key);
+    let property = || ["kafka.", "dead_letter.kafka."].iter().find_map(|it| key.strip_prefix(it));
+    let header = || key.strip_prefix("route.request.headers.");
+    match (row, property(), header()) {
+        (Some(row), _, _) => row.secret,
+        (_, Some(property), _) => kafka::is_secret(property) && !property.ends_with("_file"),
+        (_, _, Some(header)) => {
+            const MARKS: [&str; 5] = ["auth", "token", "key", "secret", "cookie"];
+            let header = header.to_ascii_lowercase();
+            MARKS.iter().any(|mark| header.contains(mark))
+        }
+        _ => false,
+    }
+}
