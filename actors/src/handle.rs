@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
 use crate::assignment::Room;
@@ -16,7 +17,9 @@ use crate::stats::{
 use crate::wiring::Wiring;
 
 /// What a pipeline is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 #[repr(u8)]
 pub enum State {
     /// Its parts are being made, or it waits to join the group (again, after a pause).
@@ -29,7 +32,7 @@ pub enum State {
     Draining,
     /// It has ended as it was told to.
     Stopped,
-    /// It has ended for a reason of its own, which [`Handle::wait`] tells.
+    /// It has ended for a reason of its own, which is told with it.
     Failed,
 }
 

@@ -6,6 +6,7 @@ use super::Totals;
 
 /// The records of a pipeline at one moment, each under what became of it (promise P7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 pub struct Conservation {
     /// Taken in.
     pub received: u64,

@@ -1,28 +1,80 @@
 //! Health, metrics and the control of pipelines over HTTP, to mount in an actix-web application
 //! (cargo feature `web`).
 //!
+//! ```no_run
+//! use actix_web::App;
+//! use keyway_actors::{Handles, web};
+//!
+//! # let handle: keyway_actors::Handle = unimplemented!();
+//! let handles = Handles::from(handle);
+//! let app = App::new()
+//!     .configure(web::probes(handles.clone())) // /livez, /readyz, /metrics
+//!     .service(actix_web::web::scope("/keyway").service(web::scope(handles))); // /keyway/v1/...
+//! ```
+//!
 //! Whatever is answered here is made from what the handles tell, which ask no actor and wait for
 //! nothing: it is served on the application's own threads. What is mounted keeps what it needs
-//! with its own resources, and nothing of it in the application's data.
+//! with its own resources, and nothing of it in the application's data. Nobody is asked who they
+//! are: that is for the application to do, with a middleware around what it mounts.
+//!
+//! Errors are problem documents (RFC 9457); [`openapi`] has documents of all that is mounted.
 
+mod destination;
+mod examples;
 mod family;
 mod health;
+mod leading;
 mod metrics;
+mod named;
+pub mod openapi;
+mod partition;
+mod pipeline;
 mod probes;
 mod problem;
+mod reading;
+mod routes;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod verify;
 
-use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::web;
+use actix_web::{HttpResponse, Scope, web};
+use serde::Serialize;
 
+pub use self::destination::{Breaker, Destination, Hold};
 pub use self::family::{Families, Label, counter, gauge};
+pub use self::partition::{Partition, PartitionHold, Partitions};
+pub use self::pipeline::{Pipeline, Pipelines};
 pub use self::probes::Probes;
 pub use self::problem::{FieldProblem, PROBLEM_JSON, Problem};
+pub use self::totals::{Commits, Connections, Rebalances, Totals};
 pub use self::verify::{Account, Verification};
 use crate::handles::Handles;
+
+/// Everything under `/v1`, to show and to lead these pipelines: `/v1/pipelines`, `/v1/verify` and so
+/// on, for `App::service` and `Scope::service`.
+///
+/// It has all of `/v1` where it is mounted: an application with a `/v1` of its own mounts it in a
+/// scope of another name. Routes of the application that are registered before it come first.
+pub fn scope(handles: impl Into<Handles>) -> Scope {
+    let shown = web::Data::new(Shown(handles.into()));
+    web::scope("/v1")
+        .configure(|config| {
+            routes::mount(reading::pipelines(), &shown, config);
+            routes::mount(reading::details(), &shown, config);
+            routes::mount(leading::leading(), &shown, config);
+        })
+        .default_service(web::to(nothing_here))
+}
+
+/// What tells more about pipelines than how they are doing, for `Scope::configure`:
+/// `/pipelines/{name}/partitions` and `/verify`.
+pub fn reading(handles: impl Into<Handles>) -> impl FnOnce(&mut web::ServiceConfig) {
+    let shown = web::Data::new(Shown(handles.into()));
+    move |config| routes::mount(reading::details(), &shown, config)
+}
 
 /// `/livez`, `/readyz` and `/metrics` of these pipelines, for `App::configure`; [`Probes`] has more
 /// to choose.
@@ -31,18 +83,16 @@ pub fn probes(handles: impl Into<Handles>) -> impl FnOnce(&mut web::ServiceConfi
     |config| probes.configure(config)
 }
 
-/// What tells more about pipelines than how they are doing, for `Scope::configure`: `/verify`.
-pub fn reading(handles: impl Into<Handles>) -> impl FnOnce(&mut web::ServiceConfig) {
-    let shown = web::Data::new(Shown(handles.into()));
-    |config| {
-        config.service(probes::read_only("/verify", account).app_data(shown));
-    }
-}
-
 /// What the resources are about. A type of its own, so that no application has it in its data.
 struct Shown(Handles);
 
-async fn account(shown: web::Data<Shown>) -> HttpResponse {
-    let verification = verify::verify(&shown.0.all()).await;
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(verification)
+/// The answer that shows how something is; it is not so for long.
+fn answer(status: StatusCode, shown: &impl Serialize) -> HttpResponse {
+    HttpResponse::build(status).insert_header((CACHE_CONTROL, "no-store")).json(shown)
+}
+
+async fn nothing_here() -> HttpResponse {
+    let detail = "nothing here; /v1/pipelines lists the pipelines, and /v1/verify says whether \
+        every record is accounted for";
+    Problem::new(StatusCode::NOT_FOUND, detail).response()
 }

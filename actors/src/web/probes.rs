@@ -1,15 +1,19 @@
 //! `/livez`, `/readyz` and `/metrics`: what probes and scrapers ask for.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, ContentType};
-use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, web};
+use actix_web::{HttpResponse, web};
+use utoipa::IntoResponses;
+use utoipa::openapi::{RefOr, Response};
 
 use super::family::Families;
-use super::problem::{Problem, method_not_allowed};
+use super::problem::Problem;
+use super::routes::{self, Route};
 use super::{health, metrics};
 use crate::handles::Handles;
 
@@ -55,30 +59,72 @@ impl Probes {
 
     /// Mounts them: for `App::configure` and `Scope::configure`.
     pub fn configure(self, config: &mut web::ServiceConfig) {
-        let shown = web::Data::new(self);
-        config
-            .service(read_only("/livez", livez).app_data(shown.clone()))
-            .service(read_only("/readyz", readyz).app_data(shown.clone()))
-            .service(read_only("/metrics", scrape).app_data(shown));
+        routes::mount(routes(), &web::Data::new(self), config);
     }
 }
 
-pub(super) fn read_only<F, A>(path: &str, handler: F) -> Resource
-where
-    F: Handler<A>,
-    A: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    web::resource(path)
-        .route(web::get().to(handler.clone()))
-        .route(web::head().to(handler))
-        .default_service(web::to(async || method_not_allowed("GET, HEAD")))
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get::<__path_livez, _, _>(livez),
+        Route::get::<__path_readyz, _, _>(readyz),
+        Route::get::<__path_scrape, _, _>(scrape),
+    ]
 }
 
+/// Whether the process makes progress
+///
+/// What is not alive is to be restarted. A pipeline that waits for its broker is alive.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    operation_id = "livez",
+    tag = "probes",
+    responses(
+        (
+            status = 200,
+            description = "Every thread of every pipeline makes progress, and none has failed.",
+            body = String,
+            content_type = "text/plain",
+            example = "ok\n",
+        ),
+        (
+            status = 503,
+            description = "What is wrong, a line each.",
+            body = String,
+            content_type = "text/plain",
+            example = "pipeline orders: arbiter 0 has made no progress for 10.5 s\n",
+        ),
+    ),
+)]
 async fn livez(probes: web::Data<Probes>) -> HttpResponse {
     answer(&health::not_alive(&probes.handles.statuses(), probes.patience))
 }
 
+/// Whether every pipeline delivers as it should
+///
+/// It does while it is a member of its group and reaches it, resting or not.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "readyz",
+    tag = "probes",
+    responses(
+        (
+            status = 200,
+            description = "Every pipeline is a member of its group and reaches it.",
+            body = String,
+            content_type = "text/plain",
+            example = "ok\n",
+        ),
+        (
+            status = 503,
+            description = "What is wrong, a line each.",
+            body = String,
+            content_type = "text/plain",
+            example = "pipeline orders: waits to join its group\n",
+        ),
+    ),
+)]
 async fn readyz(probes: web::Data<Probes>) -> HttpResponse {
     answer(&health::not_ready(&probes.handles.statuses()))
 }
@@ -95,15 +141,48 @@ fn answer(wrong: &[String]) -> HttpResponse {
         .body(text + "\n")
 }
 
+/// Metrics
+///
+/// Counts and states of all pipelines, in the text format of Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    tag = "probes",
+    responses(
+        (
+            status = 200,
+            description = "Every metric that there is something to say of.",
+            body = String,
+            content_type = metrics::CONTENT_TYPE,
+            example = "# HELP keyway_in_flight Deliveries under way.\n# TYPE keyway_in_flight \
+                gauge\nkeyway_in_flight{pipeline=\"orders\"} 64\n",
+        ),
+        Unencodable,
+    ),
+)]
 async fn scrape(probes: web::Data<Probes>) -> Result<HttpResponse, Problem> {
     let mut families = metrics::families(&probes.handles.statuses());
     if let Some(more) = &probes.more {
         more(&mut families);
     }
-    let text = metrics::exposition(&families)
-        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let text = metrics::exposition(&families).map_err(|error| unencodable(&error.to_string()))?;
     Ok(HttpResponse::Ok()
         .content_type(metrics::CONTENT_TYPE)
         .insert_header((CACHE_CONTROL, "no-store"))
         .body(text))
+}
+
+fn unencodable(error: &str) -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error)
+}
+
+/// The answer where what a program adds is no metric.
+enum Unencodable {}
+
+impl IntoResponses for Unencodable {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        unencodable("MetricFamily has no metrics")
+            .documented("What the program adds is refused by the encoder.")
+    }
 }

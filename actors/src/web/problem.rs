@@ -1,18 +1,21 @@
 //! Refusals as problem documents (RFC 9457).
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL};
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 /// The content type of a problem document (RFC 9457, section 6.1).
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// What is wrong with a request, or why it cannot be answered. The type is `about:blank`: the status
 /// says all there is to tell apart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// What kind of problem it is.
     pub r#type: String,
@@ -23,12 +26,13 @@ pub struct Problem {
     /// What is wrong this time, and what to do.
     pub detail: String,
     /// Each thing that is wrong, where it can be told apart. Left out where there is none.
+    #[schema(required = false)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldProblem>,
 }
 
 /// One thing that is wrong with a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldProblem {
     /// Where: a JSON pointer into the body (RFC 6901), or the name of a parameter.
     pub field: String,
@@ -62,6 +66,19 @@ impl Problem {
             .insert_header((CACHE_CONTROL, "no-store"))
             .json(self)
     }
+
+    /// This problem as the example of a response, to implement [`utoipa::IntoResponses`] with: the
+    /// type that does is named among the `responses` of `#[utoipa::path]`. The document must have the
+    /// schema of [`Problem`].
+    pub fn documented(&self, description: &str) -> BTreeMap<String, RefOr<Response>> {
+        let content = ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name("Problem")))
+            .example(serde_json::to_value(self).ok())
+            .build();
+        let response =
+            ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build();
+        BTreeMap::from([(self.status.to_string(), response.into())])
+    }
 }
 
 impl fmt::Display for Problem {
@@ -82,9 +99,9 @@ impl ResponseError for Problem {
 }
 
 /// The answer to a method that a resource does not have; `allowed` as in its `Allow` header.
-pub(super) fn method_not_allowed(allowed: &'static str) -> HttpResponse {
-    let detail = format!("this resource takes {allowed}");
+pub(super) fn method_not_allowed(allowed: HeaderValue) -> HttpResponse {
+    let detail = "this resource has no such method; the header Allow has those that it has";
     let mut answer = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).response();
-    answer.headers_mut().insert(ALLOW, actix_web::http::header::HeaderValue::from_static(allowed));
+    answer.headers_mut().insert(ALLOW, allowed);
     answer
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::handle::Handle;
 use crate::stats::Conservation;
@@ -15,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const EVERY: Duration = Duration::from_millis(1);
 
 /// The records of all pipelines.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Verification {
     /// Whether those of each pipeline add up.
     pub adds_up: bool,
@@ -24,16 +25,18 @@ pub struct Verification {
 }
 
 /// The records of a pipeline.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Account {
     /// The pipeline's name.
     pub pipeline: String,
     /// Whether they add up.
     pub adds_up: bool,
     /// How many were taken in of which nobody knows; below zero where more became something than
-    /// were taken in. Absent where no moment was found at which to count.
+    /// were taken in. Null where no moment was found at which to count.
+    #[schema(required)]
     pub missing: Option<i64>,
-    /// What became of them.
+    /// What became of them; null likewise.
+    #[schema(required)]
     pub records: Option<Conservation>,
 }
 

@@ -1,0 +1,134 @@
+//! What leads a pipeline: pause, resume, drain.
+//!
+//! A handle only asks, so that the answer is 202 and shows the pipeline as it is, which may be as it
+//! was. What can have no effect any more is refused.
+
+use std::collections::BTreeMap;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use utoipa::IntoResponses;
+use utoipa::openapi::{RefOr, Response};
+
+use super::named::{Named, UnknownPipeline};
+use super::pipeline::Pipeline;
+use super::problem::Problem;
+use super::routes::Route;
+use super::{answer, examples};
+use crate::handle::{Handle, State};
+
+pub(super) fn leading() -> Vec<Route> {
+    vec![
+        Route::post::<__path_pause, _, _>(pause),
+        Route::post::<__path_resume, _, _>(resume),
+        Route::post::<__path_drain, _, _>(drain),
+    ]
+}
+
+/// Pause a pipeline
+///
+/// It takes in nothing and sends nothing new until it is resumed; requests under way finish, and it
+/// stays in its group.
+#[utoipa::path(
+    post,
+    path = "/pipelines/{name}/pause",
+    operation_id = "pausePipeline",
+    tag = "pipelines",
+    params(("name" = String, Path, description = "The pipeline's name.", example = "orders")),
+    responses(
+        (
+            status = 202,
+            description = "It was told to; this is how it is now.",
+            body = Pipeline,
+            example = examples::pipeline,
+        ),
+        UnknownPipeline,
+        Ended,
+    ),
+)]
+async fn pause(Named(handle): Named) -> Result<HttpResponse, Problem> {
+    lead(&handle, Handle::pause)
+}
+
+/// Resume a pipeline
+///
+/// It goes on after a pause. One that was not paused is not disturbed.
+#[utoipa::path(
+    post,
+    path = "/pipelines/{name}/resume",
+    operation_id = "resumePipeline",
+    tag = "pipelines",
+    params(("name" = String, Path, description = "The pipeline's name.", example = "orders")),
+    responses(
+        (
+            status = 202,
+            description = "It was told to; this is how it is now.",
+            body = Pipeline,
+            example = examples::pipeline,
+        ),
+        UnknownPipeline,
+        Ended,
+    ),
+)]
+async fn resume(Named(handle): Named) -> Result<HttpResponse, Problem> {
+    lead(&handle, Handle::resume)
+}
+
+/// Drain a pipeline
+///
+/// It takes in nothing more, delivers what it holds, commits, leaves its group and stops. What it
+/// still holds at its drain deadline is let go, and taken in again by whoever has the partition next.
+#[utoipa::path(
+    post,
+    path = "/pipelines/{name}/drain",
+    operation_id = "drainPipeline",
+    tag = "pipelines",
+    params(("name" = String, Path, description = "The pipeline's name.", example = "orders")),
+    responses(
+        (
+            status = 202,
+            description = "It was told to; this is how it is now.",
+            body = Pipeline,
+            example = examples::pipeline,
+        ),
+        UnknownPipeline,
+        Ended,
+    ),
+)]
+async fn drain(Named(handle): Named) -> Result<HttpResponse, Problem> {
+    // A second stop would cancel what the first lets finish.
+    match handle.status().state {
+        State::Draining | State::Stopped => {
+            Ok(answer(StatusCode::ACCEPTED, &Pipeline::of(&handle)))
+        }
+        _ => lead(&handle, Handle::drain),
+    }
+}
+
+fn lead(handle: &Handle, how: impl FnOnce(&Handle)) -> Result<HttpResponse, Problem> {
+    let why = match handle.status().state {
+        State::Draining => "is draining",
+        State::Stopped => "has stopped",
+        State::Failed => "has failed",
+        State::Starting | State::Running | State::Paused => {
+            how(handle);
+            return Ok(answer(StatusCode::ACCEPTED, &Pipeline::of(handle)));
+        }
+    };
+    Err(too_late(handle.name(), why))
+}
+
+fn too_late(name: &str, why: &str) -> Problem {
+    let detail = format!("the pipeline \"{name}\" {why}: it is not led any more");
+    Problem::new(StatusCode::CONFLICT, detail)
+}
+
+/// The answer where a pipeline is beyond being led.
+enum Ended {}
+
+impl IntoResponses for Ended {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        too_late("orders", "has stopped")
+            .documented("It has ended, or is about to, and is not led any more.")
+    }
+}

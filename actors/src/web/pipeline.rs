@@ -1,0 +1,71 @@
+//! A pipeline, as it is shown.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::destination::Destination;
+use super::totals::Totals;
+use crate::handle::{Handle, State, Status};
+
+/// A pipeline at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Pipeline {
+    /// Its name.
+    pub name: String,
+    /// What it is doing.
+    pub state: State,
+    /// Whether it has partitions, or its group has told it that there are none for it.
+    pub joined: bool,
+    /// Whether the coordinator of its group is out of reach, as of the last five seconds.
+    pub cut_off: bool,
+    /// How many partitions it has.
+    pub partitions_assigned: u64,
+    /// What it has done since it started, and holds now.
+    pub totals: Totals,
+    /// The destinations of its records, as of the last quarter second in which something happened;
+    /// by name.
+    pub destinations: Vec<Destination>,
+    /// How long the record has been failing that is parked for longest, in seconds; null while none
+    /// is.
+    #[schema(required, minimum = 0.0)]
+    pub parked_for_seconds: Option<f64>,
+    /// Why it failed; null unless it did.
+    #[schema(required)]
+    pub failure: Option<String>,
+}
+
+/// Pipelines, by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Pipelines {
+    /// Each of them.
+    pub pipelines: Vec<Pipeline>,
+}
+
+impl Pipeline {
+    /// As it is now. Asks no actor and waits for nothing.
+    pub fn of(handle: &Handle) -> Self {
+        handle.status().into()
+    }
+}
+
+impl From<&Handle> for Pipeline {
+    fn from(handle: &Handle) -> Self {
+        Self::of(handle)
+    }
+}
+
+impl From<Status> for Pipeline {
+    fn from(status: Status) -> Self {
+        Self {
+            name: status.name,
+            state: status.state,
+            joined: status.joined,
+            cut_off: status.cut_off,
+            partitions_assigned: status.partitions_assigned as u64,
+            totals: (&status.totals).into(),
+            destinations: status.destinations.into_iter().map(Destination::from).collect(),
+            parked_for_seconds: status.parked_for.map(|it| it.as_secs_f64()),
+            failure: status.failure.map(|it| it.to_string()),
+        }
+    }
+}
