@@ -33,7 +33,6 @@ pub(super) fn leading() -> Vec<Route> {
     post,
     path = "/pipelines/{name}/pause",
     operation_id = "pausePipeline",
-    tag = "pipelines",
     params(("name" = String, Path, description = "The pipeline's name.", example = "orders")),
     responses(
         (
@@ -57,7 +56,6 @@ async fn pause(Named(handle): Named) -> Result<HttpResponse, Problem> {
     post,
     path = "/pipelines/{name}/resume",
     operation_id = "resumePipeline",
-    tag = "pipelines",
     params(("name" = String, Path, description = "The pipeline's name.", example = "orders")),
     responses(
         (
@@ -82,7 +80,6 @@ async fn resume(Named(handle): Named) -> Result<HttpResponse, Problem> {
     post,
     path = "/pipelines/{name}/drain",
     operation_id = "drainPipeline",
-    tag = "pipelines",
     params(("name" = String, Path, description = "The pipeline's name.", example = "orders")),
     responses(
         (

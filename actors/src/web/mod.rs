@@ -61,12 +61,13 @@ use crate::handles::Handles;
 pub fn scope(handles: impl Into<Handles>) -> Scope {
     let shown = web::Data::new(Shown(handles.into()));
     web::scope("/v1")
-        .configure(|config| {
-            routes::mount(reading::pipelines(), &shown, config);
-            routes::mount(reading::details(), &shown, config);
-            routes::mount(leading::leading(), &shown, config);
-        })
+        .configure(|config| routes::mount(all(), &shown, config))
         .default_service(web::to(nothing_here))
+}
+
+/// The routes of [`scope`].
+fn all() -> Vec<routes::Route> {
+    [reading::pipelines(), reading::details(), leading::leading()].into_iter().flatten().collect()
 }
 
 /// What tells more about pipelines than how they are doing, for `Scope::configure`:

@@ -78,7 +78,6 @@ pub(super) fn routes() -> Vec<Route> {
     get,
     path = "/livez",
     operation_id = "livez",
-    tag = "probes",
     responses(
         (
             status = 200,
@@ -107,7 +106,6 @@ async fn livez(probes: web::Data<Probes>) -> HttpResponse {
     get,
     path = "/readyz",
     operation_id = "readyz",
-    tag = "probes",
     responses(
         (
             status = 200,
@@ -148,7 +146,6 @@ fn answer(wrong: &[String]) -> HttpResponse {
     get,
     path = "/metrics",
     operation_id = "metrics",
-    tag = "probes",
     responses(
         (
             status = 200,

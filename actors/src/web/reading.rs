@@ -28,7 +28,6 @@ pub(super) fn details() -> Vec<Route> {
     get,
     path = "/pipelines",
     operation_id = "listPipelines",
-    tag = "pipelines",
     responses((
         status = 200,
         description = "How each pipeline is doing.",
@@ -48,7 +47,6 @@ async fn list(shown: web::Data<Shown>) -> HttpResponse {
     get,
     path = "/pipelines/{name}",
     operation_id = "getPipeline",
-    tag = "pipelines",
     params(("name" = String, Path, description = "The pipeline's name.", example = "orders")),
     responses(
         (
@@ -71,7 +69,6 @@ async fn show(Named(handle): Named) -> HttpResponse {
     get,
     path = "/pipelines/{name}/partitions",
     operation_id = "getPartitions",
-    tag = "pipelines",
     params(("name" = String, Path, description = "The pipeline's name.", example = "orders")),
     responses(
         (
@@ -97,7 +94,6 @@ async fn partitions(Named(handle): Named) -> HttpResponse {
     get,
     path = "/verify",
     operation_id = "verify",
-    tag = "pipelines",
     responses((
         status = 200,
         description = "What became of the records of each pipeline.",

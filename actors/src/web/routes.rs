@@ -6,14 +6,16 @@ use std::future::ready;
 use actix_web::http::header::HeaderValue;
 use actix_web::{FromRequest, Handler, Resource, Responder, web};
 use utoipa::Path;
-use utoipa::openapi::path::{Paths, PathsBuilder};
+use utoipa::openapi::path::{HttpMethod, Operation, Paths};
 
 use super::problem::method_not_allowed;
 
 /// One operation.
 pub(super) struct Route {
     resource: Resource,
-    document: fn(PathsBuilder) -> PathsBuilder,
+    path: String,
+    method: HttpMethod,
+    operation: Operation,
 }
 
 impl Route {
@@ -28,7 +30,7 @@ impl Route {
         let resource = resource::<P>("GET, HEAD")
             .route(web::get().to(handler.clone()))
             .route(web::head().to(handler));
-        Self { resource, document: PathsBuilder::path_from::<P> }
+        Self { resource, path: P::path(), method: HttpMethod::Get, operation: P::operation() }
     }
 
     /// What changes something: POST.
@@ -40,7 +42,7 @@ impl Route {
         F::Output: Responder + 'static,
     {
         let resource = resource::<P>("POST").route(web::post().to(handler));
-        Self { resource, document: PathsBuilder::path_from::<P> }
+        Self { resource, path: P::path(), method: HttpMethod::Post, operation: P::operation() }
     }
 }
 
@@ -60,7 +62,13 @@ pub(super) fn mount<T: 'static>(
     }
 }
 
-/// The documents of routes.
-pub(super) fn document(routes: Vec<Route>) -> Paths {
-    routes.iter().fold(PathsBuilder::new(), |paths, route| (route.document)(paths)).build()
+/// The documents of routes, which belong together under a tag.
+pub(super) fn document(routes: Vec<Route>, tag: &str) -> Paths {
+    let mut paths = Paths::new();
+    for route in routes {
+        let mut operation = route.operation;
+        operation.tags = Some(vec![tag.to_owned()]);
+        paths.add_path_operation(route.path, vec![route.method], operation);
+    }
+    paths
 }

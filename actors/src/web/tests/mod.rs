@@ -1,10 +1,15 @@
 //! What is answered, by the application's own threads: of pipelines that are made up, that cannot
 //! reach a broker, and that run on librdkafka's mock cluster.
 
+mod documents;
 mod exposition;
 mod health;
+mod mounted;
 mod pipelines;
+mod resources;
+mod schema;
 mod scrape;
+mod views;
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +18,9 @@ use actix_web::{App, test};
 
 use super::Probes;
 use crate::handles::Handles;
+use crate::sink::sink_fn;
 use crate::stats::Totals;
-use crate::{Handle, State, Status};
+use crate::{Handle, Outcome, Pipeline, PipelineConfig, Record, State, Status};
 
 /// How long any wait may last before its test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -77,4 +83,17 @@ fn status(name: &str) -> Status {
         lives: Vec::new(),
         failure: None,
     }
+}
+
+/// A pipeline that starts and never reaches a broker: nobody listens on port 1.
+fn unreachable(name: &str) -> Handle {
+    let mut config = PipelineConfig::new("127.0.0.1:1", "orders", "group");
+    config.name = name.to_owned();
+    config.arbiters = std::num::NonZeroUsize::MIN;
+    Pipeline::start(config, sink_fn(|_: &Record| async { Outcome::Delivered })).unwrap()
+}
+
+async fn end(pipeline: &Handle) {
+    pipeline.stop_within(Duration::ZERO);
+    pipeline.wait().await.unwrap();
 }

@@ -10,10 +10,10 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 
 use super::scrape::Scrape;
-use super::{Api, PATIENCE};
+use super::{Api, PATIENCE, end};
 use crate::sink::http::HttpSettings;
 use crate::sink::sink_fn;
-use crate::{Failure, FailureKind, Handle, Outcome, Pipeline, PipelineConfig, Record};
+use crate::{Failure, FailureKind, Outcome, Pipeline, PipelineConfig, Record};
 
 const OK: StatusCode = StatusCode::OK;
 const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
@@ -56,11 +56,6 @@ impl Broker {
 
 fn set(config: &mut PipelineConfig, properties: [(&str, &str); 2]) {
     config.kafka.extend(properties.map(|(name, value)| (name.to_owned(), value.to_owned())));
-}
-
-async fn end(pipeline: Handle) {
-    pipeline.stop_within(Duration::ZERO);
-    pipeline.wait().await.unwrap();
 }
 
 #[actix_rt::test]
@@ -107,7 +102,7 @@ async fn a_pipeline_becomes_ready_is_counted_and_is_not_ready_when_it_has_stoppe
     api.wait_for("/metrics", OK, "keyway_pipeline_state{pipeline=\"orders\",state=\"paused\"} 1")
         .await;
     assert_eq!(api.get("/readyz").await.0, OK);
-    end(pipeline).await;
+    end(&pipeline).await;
     api.wait_for("/readyz", UNAVAILABLE, "pipeline orders: has stopped").await;
     assert_eq!(api.get("/livez").await.0, OK);
 }
@@ -128,7 +123,7 @@ async fn a_member_for_whom_no_partition_is_left_is_ready() {
     let assigned: usize = both.iter().map(|it| it.status().partitions_assigned).sum();
     assert_eq!(assigned, 1);
     for pipeline in both {
-        end(pipeline).await;
+        end(&pipeline).await;
     }
 }
 
@@ -165,7 +160,7 @@ async fn a_sink_that_blocks_its_arbiter_is_not_alive_until_it_goes_on() {
     assert_eq!(text.lines().count(), 1, "only the arbiter stands still: {text}");
     gate.open();
     api.wait_for("/livez", OK, "ok").await;
-    end(pipeline).await;
+    end(&pipeline).await;
 }
 
 #[actix_rt::test]
@@ -199,7 +194,7 @@ async fn a_pipeline_that_cannot_reach_its_group_is_alive_and_not_ready_until_it_
     assert_eq!(api.get("/livez").await.0, OK);
     broker.0.broker_up(-1).unwrap();
     api.wait_for("/readyz", OK, "ok").await;
-    end(pipeline).await;
+    end(&pipeline).await;
 }
 
 #[actix_rt::test]
@@ -224,7 +219,7 @@ async fn connections_of_the_http_sink_are_counted() {
     };
     api.wait_for("/metrics", OK, &count(true, 9)).await;
     api.wait_for("/metrics", OK, &count(false, 1)).await;
-    end(pipeline).await;
+    end(&pipeline).await;
     handle.stop(false).await;
 }
 
@@ -261,5 +256,5 @@ async fn records_add_up_at_every_scrape() {
         }
     }
     assert!(in_motion > 0, "nothing was in motion");
-    end(pipeline).await;
+    end(&pipeline).await;
 }
