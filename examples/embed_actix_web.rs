@@ -1,7 +1,8 @@
-//! A web application that serves a route of its own, delivers a topic to it, and shows how that is
-//! going. Run with `cargo run --example embed_actix_web`; it brings its own broker.
+//! A web application that serves a route of its own, delivers a topic to it, and mounts what shows and
+//! leads the delivery. Run with `cargo run --example embed_actix_web`; it brings its own broker.
 //!
-//! With `--serve` it goes on serving after the records are delivered: look at `/status`.
+//! With `--serve` it goes on serving after the records are delivered: look at `/status`, `/readyz`,
+//! `/metrics` and `/keyway/v1/pipelines`, or `curl -X POST .../keyway/v1/pipelines/orders/pause`.
 
 mod embedded;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Responder, web};
 use keyway_actors::sink::http::HttpSettings;
-use keyway_actors::{Handle, Pipeline, PipelineConfig};
+use keyway_actors::{Handle, Handles, Pipeline, PipelineConfig, web as keyway};
 
 const RECORDS: u32 = 1000;
 
@@ -51,9 +52,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let mut config = PipelineConfig::new(&broker.address(), "orders", "shop");
+    config.name = "orders".into();
     config.senders = 32.try_into()?;
     let pipeline =
         Pipeline::start(config, HttpSettings::new(&format!("http://{address}/orders"))?)?;
+    // Pipelines that start later can be put in here, and are shown and led too.
+    let handles = Handles::from(pipeline.clone());
 
     let orders = web::Data::new(Orders::default());
     let (app_orders, app_pipeline) = (orders.clone(), web::Data::new(pipeline.clone()));
@@ -63,13 +67,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .app_data(app_pipeline.clone())
             .route("/orders", web::post().to(take_order))
             .route("/status", web::get().to(status))
+            .configure(keyway::probes(handles.clone()))
+            // Whoever can ask for this can stop the delivery: an application that others can reach
+            // wraps the scope in the middleware that it asks its users' names with.
+            .service(web::scope("/keyway").service(keyway::scope(handles.clone())))
     })
     .workers(1)
     .listen(listener)?
     .run();
     let serving = server.handle();
     let server = actix_web::rt::spawn(server);
-    println!("http://{address}/status");
+    println!("http://{address}/status and http://{address}/keyway/v1/pipelines");
 
     while pipeline.status().totals.delivered < u64::from(RECORDS) {
         actix_web::rt::time::sleep(Duration::from_millis(10)).await;

@@ -19,10 +19,14 @@ pub struct Destination {
     pub limit: Option<u64>,
     /// Lanes that wait for it.
     pub lanes_blocked: u64,
-    /// What they wait for; null while none does.
+    /// What they wait for; null while none does. `full`: as many requests are in flight as may be;
+    /// `senders`: it has its share of the senders; `asked`: it asked to be left alone for a time;
+    /// `breaker`: its breaker is open, or waits for the answer to a probe; `rate`: its rate allows the
+    /// next request later.
     #[schema(required)]
     pub held: Option<Hold>,
-    /// Its breaker, of all delivery threads the one that is worst off; null where there is none.
+    /// Its breaker, of all delivery threads the one that is worst off: it lets everything through
+    /// (`closed`), one probe at a time (`half_open`) or nothing (`open`). Null where there is none.
     #[schema(required)]
     pub breaker: Option<Breaker>,
 }

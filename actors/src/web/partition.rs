@@ -34,7 +34,9 @@ pub struct Partition {
     /// is held.
     #[schema(required, minimum = 0.0)]
     pub oldest_unsettled_age_seconds: Option<f64>,
-    /// Why it takes in nothing now; null while it does.
+    /// Why it takes in nothing now; null while it does. `buffer`: the pipeline's buffer, or this
+    /// partition's share of it, is full; `offset_span`: more would make the settled offsets too many
+    /// for the metadata of a commit.
     #[schema(required)]
     pub held: Option<PartitionHold>,
     /// Settled offsets that the metadata of the last commit had no room for: a crash now would send

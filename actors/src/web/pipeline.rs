@@ -12,7 +12,9 @@ use crate::handle::{Handle, State, Status};
 pub struct Pipeline {
     /// Its name.
     pub name: String,
-    /// What it is doing.
+    /// What it is doing: `starting` (its parts are being made, or it waits to join its group),
+    /// `running`, `paused` (it was told to rest, and stays in its group), `draining` (it finishes what
+    /// is under way and leaves), `stopped` (as it was told to), or `failed`.
     pub state: State,
     /// Whether it has partitions, or its group has told it that there are none for it.
     pub joined: bool,
