@@ -228,9 +228,11 @@ impl Handler<Stop> for ConsumerActor {
 
     fn handle(&mut self, stop: Stop, context: &mut Context<Self>) {
         if std::mem::replace(&mut self.stopping, true) {
-            // The second asks for less patience than the first.
-            for router in self.drain.routers.iter() {
-                router.cancel.do_send(Cancel { which: Which::All });
+            // A second stop asks for less patience than the first; a second drain for the same.
+            if stop.queued == Queued::LetGo {
+                for router in self.drain.routers.iter() {
+                    router.cancel.do_send(Cancel { which: Which::All });
+                }
             }
             return;
         }

@@ -247,7 +247,7 @@ impl Handle {
     }
 
     /// Delivers what has been taken in, then stops. What is still held at the drain deadline is let
-    /// go and sent again later.
+    /// go and sent again later. A second call changes nothing.
     pub fn drain(&self) {
         self.stop_with(Queued::Deliver, self.shared.drain_deadline);
     }

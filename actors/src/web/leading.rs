@@ -1,7 +1,7 @@
 //! What leads a pipeline: pause, resume, drain.
 //!
-//! A handle only asks, so that the answer is 202 and shows the pipeline as it is, which may be as it
-//! was. What can have no effect any more is refused.
+//! A handle only tells, and the pipeline does so in its own time: the answer is 202. What can have
+//! no effect any more is refused.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ pub(super) fn leading() -> Vec<Route> {
     ),
 )]
 async fn pause(Named(handle): Named) -> Result<HttpResponse, Problem> {
-    lead(&handle, Handle::pause)
+    set_pause(&handle, Handle::pause)
 }
 
 /// Resume a pipeline
@@ -69,7 +69,7 @@ async fn pause(Named(handle): Named) -> Result<HttpResponse, Problem> {
     ),
 )]
 async fn resume(Named(handle): Named) -> Result<HttpResponse, Problem> {
-    lead(&handle, Handle::resume)
+    set_pause(&handle, Handle::resume)
 }
 
 /// Drain a pipeline
@@ -93,26 +93,27 @@ async fn resume(Named(handle): Named) -> Result<HttpResponse, Problem> {
     ),
 )]
 async fn drain(Named(handle): Named) -> Result<HttpResponse, Problem> {
-    // A second stop would cancel what the first lets finish.
     match handle.status().state {
-        State::Draining | State::Stopped => {
-            Ok(answer(StatusCode::ACCEPTED, &Pipeline::of(&handle)))
-        }
-        _ => lead(&handle, Handle::drain),
+        State::Failed => Err(too_late(handle.name(), "has failed")),
+        // Draining what drains, or has, changes nothing.
+        _ => Ok(led(&handle, Handle::drain)),
     }
 }
 
-fn lead(handle: &Handle, how: impl FnOnce(&Handle)) -> Result<HttpResponse, Problem> {
+fn set_pause(handle: &Handle, how: impl FnOnce(&Handle)) -> Result<HttpResponse, Problem> {
     let why = match handle.status().state {
         State::Draining => "is draining",
         State::Stopped => "has stopped",
         State::Failed => "has failed",
-        State::Starting | State::Running | State::Paused => {
-            how(handle);
-            return Ok(answer(StatusCode::ACCEPTED, &Pipeline::of(handle)));
-        }
+        State::Starting | State::Running | State::Paused => return Ok(led(handle, how)),
     };
     Err(too_late(handle.name(), why))
+}
+
+/// Leads it; the answer shows it as it is, which may be as it was.
+fn led(handle: &Handle, how: impl FnOnce(&Handle)) -> HttpResponse {
+    how(handle);
+    answer(StatusCode::ACCEPTED, &Pipeline::of(handle))
 }
 
 fn too_late(name: &str, why: &str) -> Problem {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{App, test};
 
-use super::Probes;
+use super::{Probes, scope};
 use crate::handles::Handles;
 use crate::sink::sink_fn;
 use crate::stats::Totals;
@@ -25,7 +25,7 @@ use crate::{Handle, Outcome, Pipeline, PipelineConfig, Record, State, Status};
 /// How long any wait may last before its test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// An application that has the probes of these pipelines.
+/// An application that shows these pipelines.
 struct Api {
     handles: Handles,
     patience: Duration,
@@ -41,6 +41,7 @@ impl Api {
     async fn ask(&self, method: Method, path: &str) -> (StatusCode, String) {
         let probes = Probes::of(self.handles.clone()).patience(self.patience);
         let app = App::new().configure(|config| probes.configure(config));
+        let app = app.service(scope(self.handles.clone()));
         let app = test::init_service(app).await;
         let request = test::TestRequest::default().method(method).uri(path).to_request();
         let answer = test::call_service(&app, request).await;

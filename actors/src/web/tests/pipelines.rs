@@ -3,12 +3,13 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 
+use super::super::Partitions;
 use super::scrape::Scrape;
 use super::{Api, PATIENCE, end};
 use crate::sink::http::HttpSettings;
@@ -79,6 +80,10 @@ async fn a_pipeline_becomes_ready_is_counted_and_is_not_ready_when_it_has_stoppe
     let committed =
         "keyway_committed_offset{pipeline=\"orders\",topic=\"orders\",partition=\"0\"} 100";
     api.wait_for("/metrics", OK, committed).await;
+    let (_, shown) = api.get("/v1/pipelines/orders/partitions").await;
+    let shown: Partitions = serde_json::from_str(&shown).unwrap();
+    let [partition] = shown.partitions.as_slice() else { panic!("one partition: {shown:?}") };
+    assert_eq!((partition.committed_offset, partition.lag), (Some(100), Some(0)));
     let scrape = Scrape::read(&api.get("/metrics").await.1);
     let is = |name: &str, labels: &[(&str, &str)], value: f64| {
         let found = scrape.sum(&format!("keyway_{name}"), labels);
@@ -164,6 +169,35 @@ async fn a_sink_that_blocks_its_arbiter_is_not_alive_until_it_goes_on() {
 }
 
 #[actix_rt::test]
+async fn a_drain_that_is_asked_for_again_lets_requests_finish() {
+    let broker = Broker::start();
+    broker.fill(1);
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let waits = Arc::clone(&gate);
+    let sink = sink_fn(move |_: &Record| {
+        let gate = Arc::clone(&waits);
+        async move {
+            drop(gate.acquire().await);
+            Outcome::Delivered
+        }
+    });
+    let pipeline = Pipeline::start(broker.fixed(), sink).unwrap();
+    let api = Api::of(vec![pipeline.clone()], PATIENCE);
+    api.wait_for("/v1/pipelines/orders", OK, "\"in_flight\":1").await;
+    for _ in 0..3 {
+        let (status, shown) = api.ask(Method::POST, "/v1/pipelines/orders/drain").await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{shown}");
+    }
+    api.wait_for("/v1/pipelines/orders", OK, "\"state\":\"draining\"").await;
+    let (status, _) = api.ask(Method::POST, "/v1/pipelines/orders/pause").await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    gate.add_permits(1);
+    pipeline.wait().await.unwrap();
+    let totals = pipeline.status().totals;
+    assert_eq!((totals.delivered, totals.returned), (1, 0));
+}
+
+#[actix_rt::test]
 async fn a_pipeline_that_failed_says_why() {
     let broker = Broker::start();
     broker.fill(1);
@@ -177,6 +211,14 @@ async fn a_pipeline_that_failed_says_why() {
     api.wait_for("/livez", UNAVAILABLE, "400 Bad Request").await;
     api.wait_for("/readyz", UNAVAILABLE, "pipeline orders: has failed: ").await;
     pipeline.wait().await.unwrap_err();
+    let (_, shown) = api.get("/v1/pipelines/orders").await;
+    assert!(shown.contains("\"state\":\"failed\"") && shown.contains("400 Bad"), "{shown}");
+    for step in ["pause", "resume", "drain"] {
+        let path = format!("/v1/pipelines/orders/{step}");
+        let (status, problem) = api.ask(Method::POST, &path).await;
+        assert_eq!(status, StatusCode::CONFLICT, "{step}");
+        assert!(problem.contains("has failed"), "{step}: {problem}");
+    }
 }
 
 #[actix_rt::test]

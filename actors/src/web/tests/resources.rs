@@ -6,7 +6,8 @@ use actix_web::http::{Method, StatusCode, header};
 use actix_web::{App, test};
 use serde_json::Value;
 
-use super::super::{Problem, scope};
+use super::super::{Problem, openapi, scope};
+use super::schema::assert_valid;
 use super::{PATIENCE, end, unreachable};
 use crate::handles::Handles;
 use crate::{Handle, State};
@@ -146,4 +147,29 @@ async fn a_name_may_have_any_letters() {
     let (status, shown) = get(&handles, "/v1/pipelines/a%20b%2Fc%252F%2B%C3%BC%22").await;
     assert_eq!((status, &shown["name"]), (StatusCode::OK, &name.into()));
     end(&pipeline).await;
+}
+
+#[actix_rt::test]
+async fn a_problem_names_each_thing_that_is_wrong() {
+    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "two things are wrong")
+        .with("/http/url", "is no URL")
+        .with("limit", "is above 1000");
+    let json = serde_json::to_value(&problem).unwrap();
+    let expected = serde_json::json!({
+        "type": "about:blank",
+        "title": "Unprocessable Entity",
+        "status": 422,
+        "detail": "two things are wrong",
+        "errors": [
+            {"field": "/http/url", "detail": "is no URL"},
+            {"field": "limit", "detail": "is above 1000"},
+        ],
+    });
+    assert_eq!(json, expected);
+    let document = serde_json::to_value(openapi::scope()).unwrap();
+    assert_valid(&document, &document["components"]["schemas"]["Problem"], &json);
+    let answer = problem.response();
+    assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let none = serde_json::to_value(Problem::new(StatusCode::NOT_FOUND, "no")).unwrap();
+    assert!(none.get("errors").is_none(), "{none}");
 }
