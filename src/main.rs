@@ -18,6 +18,7 @@ mod run;
 mod settings;
 mod signals;
 mod stats_line;
+mod supervisor;
 mod wiring;
 
 use std::io;

@@ -76,6 +76,18 @@ pub fn start(settings: &PipelineSettings, log: &Logger) -> Result<Started, Pipel
     }
 }
 
+/// Has librdkafka and the sink take what is set for a pipeline, connecting to nobody.
+///
+/// # Errors
+/// What the first of them refuses.
+pub fn try_pipeline(settings: &PipelineSettings) -> Result<(), String> {
+    if let Some(http) = settings.http() {
+        sink(http).map_err(|error| error.to_string())?;
+    }
+    admin::try_properties(&pipeline(settings)).map_err(|error| error.to_string())?;
+    Ok(())
+}
+
 /// Has librdkafka take the properties of the pipelines, connecting to nobody.
 ///
 /// # Errors

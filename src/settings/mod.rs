@@ -40,6 +40,7 @@ pub use kafka::KafkaProperties;
 pub use posted::{Base, Body, shown as shown_body};
 pub use problem::Problems;
 pub use resolve::Least;
+pub use side_by_side::contradiction;
 pub use sources::{Flags, Sources};
 pub use text_file::read_text;
 pub use types::{

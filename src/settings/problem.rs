@@ -84,6 +84,23 @@ pub struct Problem {
     pub what: String,
 }
 
+impl Problem {
+    /// The key of a body that it is about; `None` if it is about something else, or about no key.
+    pub fn field(&self) -> Option<String> {
+        match &self.place {
+            Place::Written(Spot { origin: Origin::Body, key, .. }) if !key.is_empty() => {
+                Some(key.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// What is wrong, and where if [`field`](Self::field) does not tell.
+    pub fn told(&self) -> String {
+        if self.field().is_some() { self.what.clone() } else { self.to_string() }
+    }
+}
+
 /// One line.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::kafka::BOOTSTRAP;
 use super::pipeline::Draft;
 use super::problem::{Place, Problems};
-use super::types::GroupSettings;
+use super::types::{GroupSettings, PipelineSettings};
 
 /// What two pipelines of one process must not share.
 pub fn check(drafts: &[Draft], problems: &mut Problems) {
@@ -22,6 +22,33 @@ pub fn check(drafts: &[Draft], problems: &mut Problems) {
             }
         }
     }
+}
+
+/// Why two pipelines cannot run side by side, if they cannot. Where they `may_share_a_group`, each
+/// record reaching one of them is what is wanted.
+pub fn contradiction(
+    one: &PipelineSettings,
+    other: &PipelineSettings,
+    may_share_a_group: bool,
+) -> Option<String> {
+    if let (Some(mine), Some(its)) = (one.file(), other.file())
+        && real(&mine.path) == real(&its.path)
+    {
+        return Some(format!("pipeline {:?} writes {} too", one.name, mine.path.display()));
+    }
+    if may_share_a_group {
+        return None;
+    }
+    let group = |it: &PipelineSettings| GroupSettings {
+        name: it.name.clone(),
+        topics: it.topics.clone(),
+        partitions: it.partitions.clone(),
+        group_id: it.group_id.clone(),
+        kafka: it.kafka.clone(),
+    };
+    let mut problems = Problems::default();
+    same_group(&group(one), &group(other), &Place::Unset(String::new()), &mut problems);
+    problems.iter().next().map(|problem| problem.what.clone())
 }
 
 fn same_name(earlier: &Draft, draft: &Draft, problems: &mut Problems) {

@@ -1,0 +1,88 @@
+//! The start: what the configuration defines, and what is kept.
+
+use std::io;
+
+use actix::{ActorFutureExt, AtomicResponse, Context, Handler, WrapFuture};
+use actix_rt::task::spawn_blocking;
+use slog::{error, info, warn};
+
+use super::definition::{Definition, line};
+use super::message::Begin;
+use super::roster::Origin;
+use super::slot::Run;
+use super::store::Store;
+use super::{Entry, Supervisor};
+use crate::settings::{Base, Body};
+
+impl Handler<Begin> for Supervisor {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, _: Begin, context: &mut Context<Self>) -> Self::Result {
+        for settings in self.settings.pipelines.clone() {
+            let name = settings.name.clone();
+            self.add(&name, Definition::of_configuration(settings), Run::Running, context);
+        }
+        let (store, base) = (self.store.clone(), self.base.clone());
+        let kept = async move {
+            let Some(store) = store else { return Ok(Vec::new()) };
+            let read = spawn_blocking(move || kept(&store, &base)).await;
+            read.unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
+        };
+        let then = kept.into_actor(self).map(|kept, actor, context| match kept {
+            Ok(kept) => kept.into_iter().for_each(|(name, it, run)| {
+                actor.add_kept(&name, it, run, context);
+            }),
+            Err(error) => {
+                error!(actor.log, "api.state_dir cannot be read: pipelines that were made through \
+                    the API do not run"; "error" => %error);
+            }
+        });
+        AtomicResponse::new(Box::pin(then))
+    }
+}
+
+impl Supervisor {
+    /// Adds a pipeline, which starts if it is to run.
+    pub(super) fn add(
+        &mut self,
+        name: &str,
+        definition: Definition,
+        run: Run,
+        context: &mut Context<Self>,
+    ) {
+        self.entries.insert(name.to_owned(), Entry::new(definition, run));
+        self.step(name, context);
+    }
+
+    fn add_kept(
+        &mut self,
+        name: &str,
+        definition: Definition,
+        run: Run,
+        context: &mut Context<Self>,
+    ) {
+        if self.entries.get(name).is_some_and(|it| it.origin() == Some(Origin::Configuration)) {
+            warn!(self.log, "a pipeline that was made through the API does not run: the \
+                configuration has one of its name; rename that one, or remove what is kept";
+                "pipeline" => name);
+            return;
+        }
+        info!(self.log, "pipeline is kept"; "pipeline" => name, "to_be" => ?run);
+        self.add(name, definition, run, context);
+    }
+}
+
+/// What is kept, checked as it was when it came: what is not right any more (a file that is gone, a
+/// setting that another version has no more) fails, and stays kept.
+fn kept(store: &Store, base: &Base) -> io::Result<Vec<(String, Definition, Run)>> {
+    let checked = |name: String, kept: Result<super::store::Kept, String>| {
+        let (body, run) = match kept {
+            Ok(kept) => (kept.definition, kept.run),
+            Err(why) => return (name, Definition::broken(Body::new(), why), Run::Running),
+        };
+        let definition = Definition::of_body(body.clone(), base)
+            .unwrap_or_else(|wrong| Definition::broken(body, line(&wrong)));
+        (name, definition, run)
+    };
+    Ok(store.all()?.into_iter().map(|(name, kept)| checked(name, kept)).collect())
+}

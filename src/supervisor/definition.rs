@@ -1,0 +1,81 @@
+//! What a pipeline is to be, wherever it is defined, and whether it can be that.
+
+use std::sync::Arc;
+
+use crate::settings::{self, Base, Body, PipelineSettings, Problems};
+use crate::wiring;
+
+use super::roster::Origin;
+
+/// What a pipeline is to be.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// Where it came from.
+    pub origin: Origin,
+    /// The body of the request that it came with; `None` if it is of the configuration.
+    pub body: Option<Arc<Body>>,
+    /// The same without secrets.
+    pub shown: Option<Arc<Body>>,
+    /// What is started; or why what was kept cannot be.
+    pub settings: Result<Arc<PipelineSettings>, String>,
+}
+
+/// What is wrong with a definition: the key, where it is one's, and what.
+pub type Wrong = Vec<(Option<String>, String)>;
+
+impl Definition {
+    /// One of the configuration.
+    pub fn of_configuration(settings: PipelineSettings) -> Self {
+        Self {
+            origin: Origin::Configuration,
+            body: None,
+            shown: None,
+            settings: Ok(Arc::new(settings)),
+        }
+    }
+
+    /// One that came through the API, checked as far as it can be without connecting to anybody.
+    /// Blocks while it reads the files that hold secrets.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn of_body(body: Body, base: &Base) -> Result<Self, Wrong> {
+        let settings = base.pipeline(&body).map_err(|problems| told(&problems))?;
+        wiring::try_pipeline(&settings).map_err(|why| vec![(None, why)])?;
+        Ok(Self { settings: Ok(Arc::new(settings)), ..Self::broken(body, String::new()) })
+    }
+
+    /// One that came through the API once, and is not right any more.
+    pub fn broken(body: Body, why: String) -> Self {
+        Self {
+            origin: Origin::Api,
+            shown: Some(Arc::new(settings::shown_body(&body))),
+            body: Some(Arc::new(body)),
+            settings: Err(why),
+        }
+    }
+
+    /// Whether another would make the same pipeline.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.origin == other.origin
+            && self.settings.is_ok()
+            && self.settings == other.settings
+            && self.body == other.body
+    }
+}
+
+fn told(problems: &Problems) -> Wrong {
+    problems.iter().map(|problem| (problem.field(), problem.told())).collect()
+}
+
+/// What is wrong, in one line.
+pub fn line(wrong: &Wrong) -> String {
+    let lines: Vec<String> = wrong
+        .iter()
+        .map(|(field, what)| match field {
+            Some(field) => format!("{field}: {what}"),
+            None => what.clone(),
+        })
+        .collect();
+    lines.join("; ")
+}

@@ -1,0 +1,118 @@
+//! SIGHUP: the configuration is read again. What changed restarts, what did not goes on undisturbed,
+//! and one that is not right changes nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use actix::{ActorFutureExt, AtomicResponse, Context, Handler, WrapFuture};
+use actix_rt::task::spawn_blocking;
+use slog::{error, info, warn};
+
+use super::Supervisor;
+use super::definition::Definition;
+use super::message::Reload;
+use super::roster::Origin;
+use super::slot::Run;
+use crate::settings::{self, Base, Least, Settings, Sources};
+use crate::wiring;
+
+impl Handler<Reload> for Supervisor {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, _: Reload, _: &mut Context<Self>) -> Self::Result {
+        for file in self.entries.values().filter_map(|entry| entry.file.as_ref()) {
+            file.reopen();
+        }
+        let (sources, least) = (self.sources.clone(), self.least);
+        let read = spawn_blocking(move || read(&sources, least));
+        let then = read.into_actor(self).map(|read, actor, context| match read {
+            Ok(Ok((settings, base))) => actor.reload(settings, base, context),
+            Ok(Err(problems)) => actor.reload_refused(&problems),
+            Err(panicked) => actor.reload_refused(&[panicked.to_string()]),
+        });
+        AtomicResponse::new(Box::pin(then))
+    }
+}
+
+/// The configuration as it is now, which librdkafka and the sinks take too.
+fn read(sources: &Sources, least: Least) -> Result<(Settings, Base), Vec<String>> {
+    let (settings, base) =
+        settings::load_with_base(sources, least).map_err(|problems| problems.lines())?;
+    for pipeline in &settings.pipelines {
+        wiring::try_pipeline(pipeline)
+            .map_err(|why| vec![format!("pipeline {:?}: {why}", pipeline.name)])?;
+    }
+    Ok((settings, base))
+}
+
+impl Supervisor {
+    fn reload_refused(&self, problems: &[String]) {
+        for problem in problems {
+            error!(self.log, "SIGHUP: the configuration is not right, and nothing changes";
+                "problem" => problem);
+        }
+    }
+
+    fn reload(&mut self, settings: Settings, base: Base, context: &mut Context<Self>) {
+        if self.closing.is_some() {
+            return;
+        }
+        let taken = settings.pipelines.iter().find(|it| {
+            self.entries
+                .get(&it.name)
+                .is_some_and(|entry| entry.origin() != Some(Origin::Configuration))
+        });
+        if let Some(taken) = taken {
+            let name = &taken.name;
+            let problem = format!(
+                "a pipeline of the name {name:?} was made through the API; delete that one"
+            );
+            return self.reload_refused(&[problem]);
+        }
+        let process = |it: &Settings| (it.log.clone(), it.api.clone());
+        if process(&self.settings) != process(&settings) {
+            warn!(
+                self.log,
+                "SIGHUP: what changed in log or api holds after a restart of the \
+                process"
+            );
+        }
+        let names: BTreeSet<&String> = settings.pipelines.iter().map(|it| &it.name).collect();
+        let gone: Vec<String> = self
+            .entries
+            .iter()
+            .filter(|(name, it)| {
+                it.origin() == Some(Origin::Configuration) && !names.contains(name)
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in &gone {
+            info!(self.log, "SIGHUP: the configuration has this pipeline no more"; "pipeline" => name);
+            if let Some(entry) = self.entries.get_mut(name) {
+                entry.slot.forget();
+            }
+            self.step(name, context);
+        }
+        let (mut changed, mut new) = (0, 0);
+        for pipeline in settings.pipelines.clone() {
+            let name = pipeline.name.clone();
+            let definition = Definition::of_configuration(pipeline);
+            let Some(entry) = self.entries.get_mut(&name) else {
+                new += 1;
+                self.add(&name, definition, Run::Running, context);
+                continue;
+            };
+            if entry.slot.wanted().is_some_and(|old| old.is_same(&definition)) {
+                continue;
+            }
+            changed += 1;
+            info!(self.log, "SIGHUP: this pipeline changed"; "pipeline" => &name);
+            entry.slot.define(definition);
+            self.step(&name, context);
+        }
+        info!(self.log, "SIGHUP: the configuration was read again";
+            "gone" => gone.len(), "new" => new, "changed" => changed);
+        self.settings = settings;
+        self.base = Arc::new(base);
+    }
+}
