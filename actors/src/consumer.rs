@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use crate::core::Epoch;
 use crate::ending::{Failures, Watch};
 use crate::error::PipelineError;
+use crate::explain::Inspect;
 use crate::kafka::commands::Commands;
 use crate::message::{
     Cancel, Command, CommitNow, Lost, Pause, PollEnded, Queued, Release, Resize, Revoking,
@@ -47,6 +48,7 @@ pub struct RouterPort {
     cancel: Recipient<Cancel>,
     pause: Recipient<SetPaused>,
     resize: Recipient<Resize>,
+    inspect: Recipient<Inspect>,
     shutdown: Recipient<Shutdown>,
 }
 
@@ -58,6 +60,7 @@ impl RouterPort {
             cancel: router.clone().recipient(),
             pause: router.clone().recipient(),
             resize: router.clone().recipient(),
+            inspect: router.clone().recipient(),
             shutdown: router.clone().recipient(),
         }
     }
@@ -65,6 +68,11 @@ impl RouterPort {
     /// Has the router hold this many senders from now on.
     pub fn resize(&self, senders: usize) {
         self.resize.do_send(Resize(senders));
+    }
+
+    /// Has the router look for what somebody asks for.
+    pub(crate) fn inspect(&self, inspect: Inspect) {
+        self.inspect.do_send(inspect);
     }
 
     /// Ends the router and its senders.

@@ -5,8 +5,11 @@
 //! sender that is done takes its next delivery here, without a message; the router is woken only
 //! when a timer is due.
 
+mod inspect;
+mod lettering;
 mod outgoing;
 mod random;
+mod round;
 mod senders;
 
 use std::cell::RefCell;
@@ -21,9 +24,11 @@ use actix::{Addr, Recipient, WeakRecipient};
 use slog::{Logger, warn};
 use tokio::sync::mpsc;
 
+pub(crate) use self::inspect::Urls;
 use self::outgoing::Outgoing;
 use self::random::Random;
-pub(crate) use self::senders::Cancellation;
+pub(crate) use self::round::Round;
+pub(crate) use self::senders::Call;
 use self::senders::Senders;
 use crate::core::desk::{Desk, Outcomes, Step};
 use crate::core::destinations::Terms;
@@ -53,6 +58,8 @@ pub(crate) struct Dispatcher {
     desk: Desk<Record>,
     /// None where all records go one way.
     planner: Option<Planner>,
+    /// Where requests go, for who asks.
+    urls: Urls,
     out: Outgoing,
     senders: Senders,
     /// How many senders there are to be; those beyond it get nothing more.
@@ -107,13 +114,14 @@ impl Dispatcher {
     pub(crate) fn new(
         parts: Parts,
         intake: Intake,
-        planner: Option<Planner>,
+        (planner, urls): (Option<Planner>, Urls),
         batch: BatchLimit,
     ) -> Self {
         let (policy, terms) = (parts.policy.clone(), parts.terms.clone());
         Self {
             desk: Desk::with_terms(policy, terms, parts.senders, batch),
             planner,
+            urls,
             senders: Senders::default(),
             limit: parts.senders,
             paused: false,
@@ -172,8 +180,8 @@ impl Dispatcher {
         self.stats.pulse.end();
     }
 
-    /// Registers a new sender, which is idle, and says how its deliveries are cancelled.
-    pub(crate) fn add_sender(&mut self) -> (usize, Rc<Cancellation>) {
+    /// Registers a new sender, which is idle, and says how it is called on.
+    pub(crate) fn add_sender(&mut self) -> (usize, Rc<Call>) {
         self.senders.add()
     }
 
@@ -302,6 +310,7 @@ impl Dispatcher {
 
     pub(crate) fn dead_lettered(&mut self, answer: DeadLettered) {
         let (now, random) = (self.now(), self.random.next());
+        self.out.lettering.came_back(answer.letter.item().lane_id());
         let out = &mut self.out;
         self.desk.dead_letter_done(answer.letter, answer.result, now, random, &mut |effect| {
             out.take(effect, now);

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::assignment::Room;
 use crate::error::PipelineError;
+use crate::explain::{Ask, Asking, ExplainError, Explanation, Gone, LaneState, Lanes, Question};
 use crate::message::{Queued, Stop};
 use crate::pulse::{Life, Part, Pulse};
 use crate::stats::{
@@ -75,6 +76,7 @@ pub struct Status {
 #[derive(Debug)]
 pub(crate) struct Shared {
     name: String,
+    topics: Vec<String>,
     drain_deadline: Duration,
     state: AtomicU8,
     stats: Arc<Stats>,
@@ -88,6 +90,7 @@ impl Shared {
         let config = wiring.config();
         Self {
             name: config.name.clone(),
+            topics: config.topics.clone(),
             drain_deadline: config.drain_deadline,
             state: AtomicU8::new(State::Starting as u8),
             stats: Arc::clone(wiring.stats()),
@@ -176,6 +179,7 @@ impl Shared {
 pub(crate) enum Control {
     Pause(bool),
     Resize(usize),
+    Ask(Ask),
     Stop(Stop),
 }
 
@@ -227,6 +231,37 @@ impl Handle {
     /// what does not add up again and again is wrong.
     pub fn conservation(&self) -> Option<Conservation> {
         self.shared.totals_at_once().map(|totals| Conservation::of(&totals))
+    }
+
+    /// At most `limit` lanes (and never more than [`MOST_LANES`](crate::explain::MOST_LANES)), those
+    /// first that have waited longest; of one state, or of any.
+    ///
+    /// Each arbiter looks at all of its lanes: to be asked now and then, not for a gauge. To be
+    /// awaited in a tokio or actix runtime. Takes at most two seconds; a part of the pipeline that
+    /// does not answer by then is named.
+    ///
+    /// # Errors
+    /// The pipeline has ended.
+    pub async fn lanes(&self, state: Option<LaneState>, limit: usize) -> Result<Lanes, Gone> {
+        self.asking().lanes(state, limit).await
+    }
+
+    /// Where a record, or the records of a key, are and why they wait.
+    ///
+    /// As [`lanes`](Self::lanes), it is asked of all who might know, and takes at most two seconds.
+    ///
+    /// # Errors
+    /// The pipeline has ended, the topic has to be named, or what would know did not answer.
+    pub async fn explain(&self, question: Question) -> Result<Explanation, ExplainError> {
+        self.asking().explain(question).await
+    }
+
+    fn asking(&self) -> Asking<'_> {
+        Asking {
+            control: &self.control,
+            topics: &self.shared.topics,
+            routers: self.shared.arbiters.len(),
+        }
     }
 
     /// Takes in nothing and sends nothing new until [`resume`](Self::resume); requests under way

@@ -32,6 +32,7 @@ pub mod dead_letter;
 mod dispatcher;
 pub mod ending;
 pub mod error;
+pub mod explain;
 pub mod handle;
 pub mod handles;
 pub mod kafka;

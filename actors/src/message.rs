@@ -15,6 +15,7 @@ use crate::core::ledger::Start;
 use crate::core::outcome::Failure;
 use crate::core::{Epoch, Offset};
 use crate::error::PipelineError;
+use crate::explain::Locate;
 use crate::kafka::context::CommitAnswer;
 use crate::record::{Record, Settlement};
 
@@ -179,6 +180,8 @@ pub(crate) enum Command {
     Pause(bool),
     /// Take in nothing more, ever, and go on polling; the reply names the stays there are.
     StopIntake(oneshot::Sender<Vec<Epoch>>),
+    /// Say what there is here of a record or a key.
+    Locate(Locate),
     /// Close the consumer, leave the group and end.
     Leave,
 }

@@ -4,7 +4,9 @@
 //! changed, at intervals, before partitions are given up and at the end. A commit that fails is
 //! counted, said and tried again; it stops nothing. The decisions are in [`crate::core::book`].
 
-use std::collections::{BTreeMap, VecDeque};
+mod ages;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,7 @@ use crate::core::book::{Begun, Book, Commit, CommitId};
 use crate::core::ledger::Ledger;
 use crate::core::{Epoch, Offset};
 use crate::ending::Watch;
+use crate::explain::{Entered, Look, TakenAt};
 use crate::kafka::commands::Commands;
 use crate::kafka::context::{CommitAnswer, TopicPartition};
 use crate::message::{
@@ -26,6 +29,8 @@ use crate::pulse::BEAT;
 use crate::record::Settlement;
 use crate::say::Sparingly;
 use crate::stats::{PartitionStatus, Stats};
+
+pub(crate) use self::ages::Ages;
 
 /// How soon a commit that somebody waits for is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
@@ -252,6 +257,23 @@ impl OffsetActor {
     }
 }
 
+impl OffsetActor {
+    /// When what was taken in, of all stays or of some.
+    fn taken(&self, of: Option<&[Epoch]>) -> TakenAt {
+        let asked = self.stays.iter().filter(|(epoch, _)| of.is_none_or(|it| it.contains(epoch)));
+        TakenAt(asked.map(|(&epoch, stay)| (epoch, stay.ages.clone())).collect())
+    }
+
+    /// What the ledger says of an offset, with all that was taken in by now.
+    fn entered(&mut self, epoch: Epoch, offset: Offset) -> Option<Entered> {
+        let stay = self.stays.get_mut(&epoch)?;
+        Self::catch_up(&mut self.book, epoch, stay);
+        let standing = self.book.standing(epoch)?;
+        let whereabouts = self.book.ledger(epoch)?.whereabouts(offset);
+        Some(Entered { whereabouts, committed: standing.committed, base: standing.base })
+    }
+}
+
 impl Actor for OffsetActor {
     type Context = Context<Self>;
 
@@ -329,6 +351,18 @@ impl Handler<CommitAnswered> for OffsetActor {
     }
 }
 
+impl Handler<Look> for OffsetActor {
+    type Result = ();
+
+    fn handle(&mut self, look: Look, _: &mut Context<Self>) {
+        // Whoever asked may have gone.
+        match look {
+            Look::Ages { of, reply } => drop(reply.send(self.taken(of.as_deref()))),
+            Look::Offset { epoch, offset, reply } => drop(reply.send(self.entered(epoch, offset))),
+        }
+    }
+}
+
 impl Handler<Shutdown> for OffsetActor {
     type Result = ();
 
@@ -352,45 +386,6 @@ fn is_eviction(code: RDKafkaErrorCode) -> bool {
             | RDKafkaErrorCode::FencedInstanceId
             | RDKafkaErrorCode::GroupAuthorizationFailed
     )
-}
-
-/// Since when offsets have been held, to within a commit interval.
-#[derive(Debug, Default)]
-struct Ages {
-    /// The first offset not yet taken in at a time, ascending in both.
-    marks: VecDeque<(Offset, Instant)>,
-}
-
-impl Ages {
-    /// Marks kept of a partition; beyond it every second one goes, so that a record held for weeks
-    /// costs no more than one held for minutes.
-    const MOST: usize = 256;
-
-    fn note(&mut self, next: Option<Offset>, oldest: Option<Offset>, now: Instant) {
-        let (Some(next), Some(oldest)) = (next, oldest) else {
-            self.marks.clear();
-            self.marks.extend(next.map(|next| (next, now)));
-            return;
-        };
-        while self.marks.get(1).is_some_and(|&(offset, _)| offset <= oldest) {
-            self.marks.pop_front();
-        }
-        if self.marks.back().is_none_or(|&(last, _)| last < next) {
-            self.marks.push_back((next, now));
-        }
-        if self.marks.len() > Self::MOST {
-            let mut keep = false;
-            self.marks.retain(|_| {
-                keep = !keep;
-                keep
-            });
-        }
-    }
-
-    fn of(&self, offset: Offset, now: Instant) -> Duration {
-        let taken = self.marks.iter().rev().find(|&&(mark, _)| mark <= offset);
-        taken.map_or(Duration::ZERO, |&(_, at)| now.duration_since(at))
-    }
 }
 
 #[cfg(test)]

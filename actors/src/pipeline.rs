@@ -19,6 +19,7 @@ use crate::config::{PipelineConfig, share};
 use crate::consumer::RouterPort;
 use crate::dead_letter::DeadLetterActor;
 use crate::error::PipelineError;
+use crate::explain::Ask;
 use crate::handle::{Control, Handle, Shared, State};
 use crate::kafka::commands::Commands;
 use crate::message::{Command, Pause, Queued, Shutdown, Stop};
@@ -89,6 +90,21 @@ struct Parts {
     offsets: Addr<OffsetActor>,
     letters: Option<Addr<DeadLetterActor>>,
     endings: Endings,
+}
+
+impl Parts {
+    /// Passes a question on; the answer goes to whoever asks.
+    fn ask(&self, ask: Ask) {
+        match ask {
+            Ask::Locate(locate) => self.commands.send(Command::Locate(locate)),
+            Ask::Look(look) => self.offsets.do_send(look),
+            Ask::Inspect(inspects) => {
+                for (router, inspect) in self.routers.iter().zip(inspects) {
+                    router.inspect(inspect);
+                }
+            }
+        }
+    }
 }
 
 impl Main {
@@ -169,6 +185,7 @@ impl Main {
                     router.resize(share(senders, count, index).max(1));
                 }
             }
+            Some(Control::Ask(ask)) => parts.ask(ask),
             Some(Control::Stop(stop)) => {
                 self.shared.set_state(State::Draining);
                 parts.consumer.address.do_send(stop);

@@ -100,6 +100,12 @@ impl Record {
         (!self.key_len.is_null()).then(|| &self.data[start..start + self.key_len.get()])
     }
 
+    /// The same, sharing the record's buffer.
+    pub(crate) fn key_bytes(&self) -> Option<Bytes> {
+        let start = self.value_len.get();
+        (!self.key_len.is_null()).then(|| self.data.slice(start..start + self.key_len.get()))
+    }
+
     /// The value, sharing the record's buffer; `None` for a null value (a tombstone).
     pub fn value(&self) -> Option<Bytes> {
         (!self.value_len.is_null()).then(|| self.data.slice(..self.value_len.get()))

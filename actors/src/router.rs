@@ -14,8 +14,9 @@ use actix_rt::time::{Instant, Sleep, sleep_until};
 use futures_util::Stream;
 use std::future::Future;
 
-use crate::dispatcher::{Dispatcher, Intake, Parts, Planner, Shared};
+use crate::dispatcher::{Dispatcher, Intake, Parts, Planner, Shared, Urls};
 use crate::ending::{Failures, Watch};
+use crate::explain::Inspect;
 use crate::message::{Batch, Cancel, DeadLettered, Deliver, Release, Resize, SetPaused, Shutdown};
 use crate::pulse::BEAT;
 use crate::sender::SenderActor;
@@ -37,10 +38,10 @@ impl<S: Sink> RouterActor<S> {
         let sink = Rc::new(sink);
         parts.terms.only = sink.destination();
         parts.terms.several = sink.destinations() != Some(1);
-        let (wanted, planner, batch) = (parts.senders, planner(&sink), sink.batch());
+        let (wanted, says, batch) = (parts.senders, (planner(&sink), urls(&sink)), sink.batch());
         Self {
             wanted,
-            dispatcher: Rc::new(Dispatcher::new(parts, intake, planner, batch).into()),
+            dispatcher: Rc::new(Dispatcher::new(parts, intake, says, batch).into()),
             sink,
             senders: Vec::new(),
             watch: failures.watch("a RouterActor"),
@@ -81,6 +82,12 @@ fn planner<S: Sink>(sink: &Rc<S>) -> Option<Planner> {
         });
         planner
     })
+}
+
+/// How the sink is asked where its requests go.
+fn urls<S: Sink>(sink: &Rc<S>) -> Urls {
+    let sink = Rc::clone(sink);
+    Box::new(move |record, request| sink.url(record, request))
 }
 
 impl<S: Sink> Actor for RouterActor<S> {
@@ -176,6 +183,14 @@ impl<S: Sink> Handler<Cancel> for RouterActor<S> {
     fn handle(&mut self, cancel: Cancel, _: &mut Context<Self>) {
         self.dispatcher.borrow_mut().cancel(&cancel.which);
         self.hand_out();
+    }
+}
+
+impl<S: Sink> Handler<Inspect> for RouterActor<S> {
+    type Result = ();
+
+    fn handle(&mut self, inspect: Inspect, _: &mut Context<Self>) {
+        self.dispatcher.borrow().inspect(inspect);
     }
 }
 

@@ -10,7 +10,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, WrapFuture};
 use futures_util::future::{self, Either};
 
 use crate::core::lanes::Delivery;
-use crate::dispatcher::{Cancellation, Shared};
+use crate::dispatcher::{Call, Round, Shared};
 use crate::ending::Watch;
 use crate::message::{Deliver, Shutdown};
 use crate::record::Record;
@@ -25,19 +25,19 @@ pub struct SenderActor<S> {
     index: usize,
     sink: Rc<S>,
     dispatcher: Shared,
-    cancellation: Rc<Cancellation>,
+    call: Rc<Call>,
     watch: Watch,
 }
 
 impl<S: Sink> SenderActor<S> {
-    /// A sender that the dispatcher knows by this index, and cancels in this way.
+    /// A sender that the dispatcher knows by this index, and calls on in this way.
     pub(crate) fn new(
-        (index, cancellation): (usize, Rc<Cancellation>),
+        (index, call): (usize, Rc<Call>),
         sink: Rc<S>,
         dispatcher: Shared,
         watch: Watch,
     ) -> Self {
-        Self { index, sink, dispatcher, cancellation, watch }
+        Self { index, sink, dispatcher, call, watch }
     }
 }
 
@@ -50,7 +50,7 @@ impl<S: Sink> Handler<Deliver> for SenderActor<S> {
 
     fn handle(&mut self, deliver: Deliver, context: &mut Context<Self>) {
         let (sink, dispatcher) = (Rc::clone(&self.sink), Rc::clone(&self.dispatcher));
-        let work = work(self.index, sink, dispatcher, Rc::clone(&self.cancellation), deliver.0);
+        let work = work(self.index, sink, dispatcher, Rc::clone(&self.call), deliver.0);
         context.wait(work.into_actor(self));
     }
 }
@@ -59,14 +59,16 @@ async fn work<S: Sink>(
     index: usize,
     sink: Rc<S>,
     dispatcher: Shared,
-    cancellation: Rc<Cancellation>,
+    call: Rc<Call>,
     mut delivery: Delivery<Record>,
 ) {
     for turn in 1_u32.. {
         let outcomes = {
-            let cancelled = std::pin::pin!(cancellation.cancelled());
+            let tell = |round: &Round| dispatcher.borrow().tell(round, index, &delivery);
+            let cancelled = std::pin::pin!(call.cancelled(tell));
             let attempt = std::pin::pin!(sink.deliver(&delivery));
-            // The cancellation first: what was cancelled before it began is not begun.
+            // The cancellation first: what was cancelled before it began is not begun, and who asked
+            // is told before it can end.
             match future::select(cancelled, attempt).await {
                 Either::Right((outcomes, _)) => Some(outcomes),
                 Either::Left(_) => None,

@@ -17,6 +17,7 @@ use super::{Epoch, LaneId, Moment};
 
 mod dispatch;
 mod effect;
+mod explain;
 mod given_up;
 mod judge;
 mod leaving;
@@ -27,6 +28,7 @@ mod tests;
 pub use dispatch::Step;
 use effect::Answers;
 pub use effect::{Effect, Letter, Outcomes, Parking};
+pub use explain::{Doing, Queued};
 use given_up::GivenUp;
 use leaving::Leaving;
 

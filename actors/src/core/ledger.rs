@@ -45,6 +45,17 @@ pub enum Taken {
     Behind,
 }
 
+/// What a ledger says of an offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// Kafka may still deliver it.
+    ToCome,
+    /// It was given out and is not settled.
+    Pending,
+    /// It is settled, by this stay or an earlier one, or was not in the log.
+    Settled,
+}
+
 /// What to commit, taken at one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -146,6 +157,20 @@ impl Ledger {
             base = base.max(range.end);
         }
         Some(base)
+    }
+
+    /// What is known of an offset.
+    #[must_use]
+    pub fn whereabouts(&self, offset: Offset) -> Whereabouts {
+        if self.pending.contains(offset) {
+            Whereabouts::Pending
+        } else if self.next.is_some_and(|next| offset < next)
+            || self.resumed.iter().any(|range| range.contains(&offset))
+        {
+            Whereabouts::Settled
+        } else {
+            Whereabouts::ToCome
+        }
     }
 
     /// How many offsets were given out and are not settled.

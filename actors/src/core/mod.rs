@@ -17,6 +17,7 @@ pub mod intake;
 pub mod lanes;
 pub mod ledger;
 pub mod limiter;
+pub mod longest;
 pub mod outcome;
 pub mod retry;
 pub mod standstill;

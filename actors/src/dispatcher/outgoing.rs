@@ -8,11 +8,12 @@ use actix::{Addr, Recipient, WeakRecipient};
 use slog::{Logger, debug, info, warn};
 
 use super::Parts;
-use crate::core::Moment;
+use super::lettering::Lettering;
 use crate::core::breaker::Change;
 use crate::core::desk::{Effect, Letter, Parking};
 use crate::core::intake::Rest;
 use crate::core::outcome::{Failure, FailureKind};
+use crate::core::{Epoch, Moment, Offset};
 use crate::ending::Failures;
 use crate::error::PipelineError;
 use crate::message::{DeadLetter, DeadLettered, SettledBatch};
@@ -45,6 +46,8 @@ pub(super) struct Outgoing {
     epoch_millis: u64,
     offsets: Addr<OffsetActor>,
     letters: Option<Recipient<DeadLetter>>,
+    /// What is with their producer.
+    pub(super) lettering: Lettering,
     /// Where answers of the DeadLetterActor go.
     pub(super) reply: Option<WeakRecipient<DeadLettered>>,
     failures: Failures,
@@ -70,6 +73,7 @@ impl Outgoing {
             epoch_millis: wall_clock_at(Duration::ZERO),
             offsets: parts.offsets,
             letters: parts.letters,
+            lettering: Lettering::default(),
             reply: None,
             failures: parts.failures,
             parked: Sparingly::new(SAY, SAY_EVERY),
@@ -170,7 +174,14 @@ impl Outgoing {
             self.failures.fail(PipelineError::DeadLetters(missing.to_string()));
             return;
         };
+        self.lettering.leaves(&letter);
         letters.do_send(DeadLetter { letter, reply });
+    }
+
+    /// Whether this record is settled and on its way to the ledger. Visits all that are.
+    pub(super) fn has_settled(&self, epoch: Epoch, offset: Offset) -> bool {
+        let is = |it: &Settlement| it.offset == offset && it.assignment().epoch() == epoch;
+        self.settled.iter().any(is)
     }
 
     pub(super) fn is_full(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The senders of an arbiter: which are idle, what the others have in hand, and how that is
-//! cancelled.
+//! cancelled or asked about.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::round::Round;
 use crate::core::{Epoch, Moment};
 use crate::message::Which;
 
@@ -25,17 +26,17 @@ struct Slot {
     /// it is idle.
     epochs: SmallVec<[Epoch; 1]>,
     since: Moment,
-    cancellation: Rc<Cancellation>,
+    call: Rc<Call>,
 }
 
 impl Senders {
     /// A new sender, which is idle.
-    pub(super) fn add(&mut self) -> (usize, Rc<Cancellation>) {
+    pub(super) fn add(&mut self) -> (usize, Rc<Call>) {
         let slot = Slot::default();
-        let cancellation = Rc::clone(&slot.cancellation);
+        let call = Rc::clone(&slot.call);
         self.slots.push(slot);
         self.idle.push(self.slots.len() - 1);
-        (self.slots.len() - 1, cancellation)
+        (self.slots.len() - 1, call)
     }
 
     /// The one that has been idle for the shortest time: its connection is the freshest.
@@ -56,7 +57,7 @@ impl Senders {
     pub(super) fn give(&mut self, sender: usize, now: Moment, epochs: impl Iterator<Item = Epoch>) {
         let slot = &mut self.slots[sender];
         slot.since = now;
-        slot.cancellation.cancelled.set(false);
+        slot.call.cancelled.set(false);
         for epoch in epochs {
             if slot.epochs.last() != Some(&epoch) {
                 slot.epochs.push(epoch);
@@ -71,6 +72,18 @@ impl Senders {
         now.since(slot.since)
     }
 
+    /// Since when a sender has what it has in hand.
+    pub(super) fn since(&self, sender: usize) -> Moment {
+        self.slots[sender].since
+    }
+
+    /// Has whoever has something in hand tell of it.
+    pub(super) fn ask(&self, round: &Rc<Round>) {
+        for slot in self.slots.iter().filter(|slot| !slot.epochs.is_empty()) {
+            slot.call.ask(Rc::clone(round));
+        }
+    }
+
     /// Has whoever has records of these stays in hand drop them.
     pub(super) fn cancel(&self, which: &Which) {
         for slot in &self.slots {
@@ -79,31 +92,47 @@ impl Senders {
                 Which::Some(epochs) => slot.epochs.iter().any(|epoch| epochs.contains(epoch)),
             };
             if concerned {
-                slot.cancellation.cancel();
+                slot.call.cancel();
             }
         }
     }
 }
 
-/// Tells a sender to drop what it has in hand. Both ends are on the arbiter's thread.
+/// Calls on a sender while it has something in hand: to drop it, or to tell of it. Both ends are on
+/// the arbiter's thread.
 #[derive(Default)]
-pub(crate) struct Cancellation {
+pub(crate) struct Call {
+    /// There is a call. While there is none, the sender looks at nothing else of this.
+    called: Cell<bool>,
     cancelled: Cell<bool>,
+    /// Asked, and not told yet: what came in since the sender last ran.
+    rounds: RefCell<Vec<Rc<Round>>>,
     waker: Cell<Option<Waker>>,
 }
 
-impl Cancellation {
+impl Call {
     fn cancel(&self) {
         self.cancelled.set(true);
+        self.wake();
+    }
+
+    fn ask(&self, round: Rc<Round>) {
+        self.rounds.borrow_mut().push(round);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        self.called.set(true);
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
     }
 
     /// Ready when the delivery that the sender was given last is to be dropped, begun or not.
-    pub(crate) async fn cancelled(&self) {
+    /// Meanwhile `tell` tells of it to who asks.
+    pub(crate) async fn cancelled(&self, tell: impl Fn(&Round)) {
         poll_fn(|context| {
-            if self.cancelled.get() {
+            if self.called.get() && self.answer(&tell) {
                 return Poll::Ready(());
             }
             let waker = self.waker.take().filter(|known| known.will_wake(context.waker()));
@@ -111,6 +140,17 @@ impl Cancellation {
             Poll::Pending
         })
         .await;
+    }
+
+    /// Answers what was asked; says whether the delivery is to be dropped.
+    #[cold]
+    fn answer(&self, tell: &impl Fn(&Round)) -> bool {
+        for round in self.rounds.take() {
+            tell(&round);
+        }
+        let cancelled = self.cancelled.get();
+        self.called.set(cancelled);
+        cancelled
     }
 }
 
@@ -128,7 +168,7 @@ mod tests {
         let (sender, cancellation) = senders.add();
         senders.give(sender, NOW, [Epoch(1)].into_iter());
         senders.cancel(&Which::Some(vec![Epoch(1)]));
-        assert_eq!(cancellation.cancelled().now_or_never(), Some(()));
+        assert_eq!(cancellation.cancelled(|_| ()).now_or_never(), Some(()));
     }
 
     #[test]
@@ -139,8 +179,8 @@ mod tests {
         senders.give(first, NOW, [Epoch(1), Epoch(2)].into_iter());
         senders.give(second, NOW, [Epoch(3)].into_iter());
         senders.cancel(&Which::Some(vec![Epoch(2)]));
-        assert!(of_first.cancelled().now_or_never().is_some());
-        assert!(of_second.cancelled().now_or_never().is_none());
+        assert!(of_first.cancelled(|_| ()).now_or_never().is_some());
+        assert!(of_second.cancelled(|_| ()).now_or_never().is_none());
     }
 
     #[test]
@@ -151,7 +191,7 @@ mod tests {
         senders.cancel(&Which::All);
         senders.done(sender, NOW);
         senders.give(sender, NOW, [Epoch(2)].into_iter());
-        assert!(cancellation.cancelled().now_or_never().is_none());
+        assert!(cancellation.cancelled(|_| ()).now_or_never().is_none());
     }
 
     #[test]
@@ -161,6 +201,6 @@ mod tests {
         senders.give(sender, NOW, [Epoch(1)].into_iter());
         senders.done(sender, NOW);
         senders.cancel(&Which::All);
-        assert!(cancellation.cancelled().now_or_never().is_none());
+        assert!(cancellation.cancelled(|_| ()).now_or_never().is_none());
     }
 }

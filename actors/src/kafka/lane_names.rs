@@ -33,6 +33,11 @@ impl LaneNames {
         })
     }
 
+    /// The lane of all records of a key, where they have one in common.
+    pub(crate) fn of_key(&self, partition: u64, key: &[u8]) -> Option<LaneId> {
+        (self.ordering != Ordering::Unordered).then(|| self.lane(partition, Some(key), 0))
+    }
+
     /// The router of a lane: by the upper bits, since the lower ones pick the bucket in its table.
     pub(crate) fn router(lane: LaneId, routers: usize) -> usize {
         let share = u128::from(lane.0) * routers as u128;

@@ -62,6 +62,17 @@ impl Outboxes {
         self.0.iter().all(|outbox| !outbox.waiting.is_empty())
     }
 
+    /// Whether something waits for each router, as of the last hand-over.
+    pub(super) fn all_wait(&self) -> bool {
+        self.0.iter().all(|outbox| !outbox.waiting.is_empty())
+    }
+
+    /// How many records like this wait for room at a router.
+    pub(super) fn count(&self, is: impl Fn(&Record) -> bool) -> usize {
+        let batches = self.0.iter().flat_map(|outbox| outbox.waiting.iter().chain([&outbox.open]));
+        batches.flatten().filter(|record| is(record)).count()
+    }
+
     /// Lets go of the records of some stays, and says how many there were.
     pub(super) fn drop_where(&mut self, of: impl Fn(&Assignment) -> bool) -> usize {
         let mut dropped = 0;

@@ -88,6 +88,21 @@ impl<S: Source> Partition<S> {
         self.stay.drop_stash()
     }
 
+    /// The offset after the last that was taken from the queue.
+    pub(crate) fn next(&self) -> Option<Offset> {
+        self.stay.next()
+    }
+
+    /// How many records like this wait for the span.
+    pub(crate) fn stashed(&self, is: impl Fn(&Record) -> bool) -> usize {
+        self.stay.stashed(is)
+    }
+
+    /// How much might be taken. Nothing is marked.
+    pub(crate) fn outlook(&self) -> Admission {
+        self.stay.admission()
+    }
+
     /// How much may be taken. Where nothing may, the partition is marked as resting, and whoever
     /// makes room rings the bell.
     pub(crate) fn admission(&self) -> Admission {

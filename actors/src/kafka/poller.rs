@@ -7,6 +7,7 @@
 
 mod commit;
 mod group;
+mod locate;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -234,6 +235,7 @@ impl Poller {
                     let epochs = self.partitions.values().map(|it| it.assignment().epoch());
                     let _ = reply.send(epochs.collect());
                 }
+                Command::Locate(locate) => self.locate(locate),
                 Command::Leave => return Ok(true),
             }
         }

@@ -56,6 +56,12 @@ pub trait Sink: 'static {
         "sink".into()
     }
 
+    /// Where a record's request of that index goes, without credentials and query, for whoever asks
+    /// why it waits; none where there is nothing to tell, or not yet.
+    fn url(&self, _record: &Record, _request: u16) -> Option<String> {
+        None
+    }
+
     /// How it came by its connections since it was made, for the metrics; asked about once a
     /// second. None where there is nothing to tell.
     fn connections(&self) -> Option<ConnectionCounts> {

@@ -4,6 +4,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::core::Moment;
 use crate::core::breaker::Change;
 use crate::core::lanes::{Entry, Trouble};
 use crate::core::outcome::{Failure, FailureKind, Outcome, Settled};
@@ -214,5 +215,10 @@ impl<T> Letter<T> {
     /// Why it was not delivered.
     pub fn failure(&self) -> &Failure {
         self.trouble.failure()
+    }
+
+    /// When it first failed.
+    pub fn since(&self) -> Moment {
+        self.trouble.since()
     }
 }

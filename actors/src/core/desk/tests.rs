@@ -8,6 +8,7 @@ use crate::core::outcome::{FailureKind, Outcome};
 use crate::core::retry::Verdict;
 
 mod batches;
+mod explain;
 mod history;
 mod model;
 mod plans;

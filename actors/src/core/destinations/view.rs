@@ -73,6 +73,18 @@ impl Destinations {
     }
 }
 
+impl Destinations {
+    /// What a request to a destination would wait for, if it would.
+    pub(in crate::core) fn wait_of(
+        &self,
+        id: DestinationId,
+        pool: Pool,
+        now: Moment,
+    ) -> Option<Wait> {
+        self.all[id.index()].wait(pool, now)
+    }
+}
+
 fn view(it: &Destination, pool: Pool, now: Moment) -> DestinationView {
     DestinationView {
         name: Arc::clone(&it.name),

@@ -121,6 +121,14 @@ impl<E> Block<E> {
         })
     }
 
+    /// All entries, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &E> {
+        self.slots.iter().filter_map(|slot| match slot {
+            Slot::Used { entry, .. } => Some(entry),
+            Slot::Free { .. } => None,
+        })
+    }
+
     /// Takes out what `keep` refuses, the others stay in order. Says whether the first went.
     pub(super) fn retain(
         &mut self,

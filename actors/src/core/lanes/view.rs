@@ -116,6 +116,11 @@ impl<T> Lanes<T> {
         }
     }
 
+    /// All that is queued, in no order.
+    pub(in crate::core) fn queued(&self) -> impl Iterator<Item = &Entry<T>> {
+        self.queued.all()
+    }
+
     pub(in crate::core) fn view(&self, id: LaneId) -> Option<LaneView<'_, T>> {
         self.all.get(&id).map(|lane| LaneView { id, lane, lanes: self })
     }

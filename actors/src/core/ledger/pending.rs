@@ -47,6 +47,12 @@ impl Pending {
         Some((first.number << WORD_SHIFT) + i64::from(first.bits.trailing_zeros()))
     }
 
+    /// Whether `offset` is in the set.
+    pub(super) fn contains(&self, offset: Offset) -> bool {
+        let word = self.find(offset >> WORD_SHIFT).map_or(0, |index| self.words[index].bits);
+        word & (1 << (offset & WORD_MASK)) != 0
+    }
+
     /// Adds `offset`, which must lie above every offset that was ever added.
     pub(super) fn push(&mut self, offset: Offset) {
         let number = offset >> WORD_SHIFT;
@@ -233,6 +239,9 @@ mod tests {
                 }
                 prop_assert_eq!(pending.len(), model.len());
                 prop_assert_eq!(pending.lowest(), model.first().copied());
+                for offset in next - 130..next + 2 {
+                    prop_assert_eq!(pending.contains(offset), model.contains(&offset));
+                }
                 prop_assert_eq!(offsets(&pending), model.iter().copied().collect::<Vec<_>>());
                 let empty = pending.words.iter().filter(|word| word.bits == 0).count();
                 prop_assert_eq!(pending.empty, empty);

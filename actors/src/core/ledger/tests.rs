@@ -308,6 +308,15 @@ impl Model {
         forgotten.len() as u64
     }
 
+    fn whereabouts(&self, offset: Offset) -> Whereabouts {
+        let behind = self.next.is_some() && offset < self.start;
+        match (self.pending.contains(&offset), behind || self.settled.contains(&offset)) {
+            (true, _) => Whereabouts::Pending,
+            (_, true) => Whereabouts::Settled,
+            _ => Whereabouts::ToCome,
+        }
+    }
+
     fn state(&self) -> State {
         if self.next.is_none() {
             return (None, Vec::new());
@@ -407,6 +416,9 @@ proptest! {
             prop_assert_eq!(ledger.next(), model.next);
             prop_assert_eq!(ledger.pending(), model.pending.len());
             prop_assert_eq!(ledger.lowest_pending(), model.pending.first().copied());
+            for offset in state.0.unwrap_or(1_000) - 3..model.next.unwrap_or(1_000) + 20 {
+                prop_assert_eq!(ledger.whereabouts(offset), model.whereabouts(offset), "{}", offset);
+            }
             prop_assert!(ledger.is_dirty() || state == acknowledged, "clean, and yet not what the broker has");
             prop_assert!(!ledger.is_dirty() || forgot || state != acknowledged, "dirty without a reason");
         }

@@ -48,6 +48,16 @@ impl Stay {
         Self { assignment, cursor, lanes, stash: VecDeque::new(), average: 1024, fresh: true }
     }
 
+    /// The offset after the last that was taken from the queue; none before the first is known.
+    pub(super) fn next(&self) -> Option<Offset> {
+        self.cursor.next()
+    }
+
+    pub(super) fn stashed(&self, is: impl Fn(&Record) -> bool) -> usize {
+        let like = |it: &&Stashed| matches!(it, Stashed::Record(record) if is(record));
+        self.stash.iter().filter(like).count()
+    }
+
     pub(super) fn drop_stash(&mut self) -> usize {
         self.stash.drain(..).filter(|it| matches!(it, Stashed::Record(_))).count()
     }

@@ -43,6 +43,14 @@ pub(super) fn put_key(key: &[u8], out: &mut BytesMut) {
     }
 }
 
+/// A record's key as text, as [`put_key`] writes it.
+pub(crate) fn key_text(key: &[u8]) -> String {
+    let mut out = BytesMut::new();
+    put_key(key, &mut out);
+    // All of it is ASCII.
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 fn put_text_key(text: &str, out: &mut BytesMut) {
     for word in [BASE64, SHA256] {
         if text.as_bytes().starts_with(word) {

@@ -57,6 +57,7 @@ pub use auth::{Auth, AuthError, OAuth2};
 pub use cloudevents::{CloudEvents, CloudEventsError, Mode};
 pub use compress::{Coding, Compression};
 pub use connect::{ConnectError, probe, probe_destination};
+pub(crate) use encode::key_text;
 pub use network::{Network, NetworkError};
 pub use post::post_once;
 pub use proxy::{NoProxy, Proxies, Proxy, ProxyError, TunnelError};
@@ -70,6 +71,8 @@ pub use watched::{FileError, News};
 /// Sends records over HTTP, from one arbiter.
 pub struct HttpSink {
     course: Course,
+    /// Where all records go, as it may be shown; nothing where routes say it.
+    url: Option<String>,
     requests: Requests,
     dress: Dress,
     success: Option<Success>,
@@ -238,6 +241,10 @@ impl Sink for HttpSink {
         }
     }
 
+    fn url(&self, record: &Record, request: u16) -> Option<String> {
+        self.url.clone().or_else(|| Self::url_of(record, request).map(String::from))
+    }
+
     fn connections(&self) -> Option<ConnectionCounts> {
         self.dress.tell();
         if let Course::Routed(_, places) = &self.course {
@@ -316,7 +323,8 @@ impl SinkFactory for HttpSettings {
         let dress = Dress::new(self, &context.group_id, &context.log)?;
         let success = self.success.clone();
         let limits = Limits { answer: self.timeout, connect: self.connect_timeout };
-        Ok(HttpSink { course, requests, dress, success, limits, wires })
+        let url = self.shown_url();
+        Ok(HttpSink { course, url, requests, dress, success, limits, wires })
     }
 
     fn describe(&self) -> Option<String> {

@@ -339,6 +339,9 @@ impl World {
     }
 
     fn check_views(&self) {
+        let inside = |&(lane, fate): &(u64, Fate)| (lane, fate != Fate::Gone);
+        let records: Vec<_> = self.watcher.records.iter().map(inside).collect();
+        super::explain::check(&self.desk, &self.model, &records, self.now);
         assert_eq!(self.desk.lanes().count(), self.model.lanes.len());
         let stuck = |lane: &&Lane| matches!(lane.state, State::Waiting | State::Held);
         assert_eq!(self.desk.stuck().count(), self.model.lanes.iter().filter(stuck).count());
