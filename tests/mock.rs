@@ -24,6 +24,7 @@ mod mock {
     mod dead_letters;
     mod destinations;
     mod events;
+    mod explaining;
     mod flow;
     mod observing;
     mod order;

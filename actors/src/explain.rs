@@ -60,7 +60,7 @@ pub enum Question {
 #[serde(tag = "about", rename_all = "snake_case")]
 pub enum Explanation {
     /// Of a record.
-    Record(RecordExplanation),
+    Record(Box<RecordExplanation>),
     /// Of a key.
     Key(KeyExplanation),
 }

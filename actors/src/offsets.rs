@@ -289,7 +289,8 @@ impl Handler<Opened> for OffsetActor {
     fn handle(&mut self, opened: Opened, _: &mut Context<Self>) {
         let epoch = opened.assignment.epoch();
         self.book.open(epoch, opened.start);
-        self.stays.insert(epoch, Stay { assignment: opened.assignment, ages: Ages::default() });
+        let ages = Ages::new(Instant::now());
+        self.stays.insert(epoch, Stay { assignment: opened.assignment, ages });
     }
 }
 
@@ -405,7 +406,8 @@ mod tests {
         let assignment = Assignment::new("t".into(), 0, EPOCH, 0, Arc::new(room));
         let mut book = Book::new(4096);
         assert!(book.open(EPOCH, Start::At { base, settled: vec![settled] }));
-        (book, Stay { assignment: Arc::new(assignment), ages: Ages::default() })
+        let ages = Ages::new(Instant::now());
+        (book, Stay { assignment: Arc::new(assignment), ages })
     }
 
     /// What the poll thread notes in its slices, before anybody looks.

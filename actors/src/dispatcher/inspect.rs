@@ -198,7 +198,7 @@ impl Dispatcher {
                 lane.retry_in_seconds = Some(trouble.until().since(round.now).as_secs_f64());
             }
             Doing::Destination(name, wait) => {
-                lane.destination = name.map(|name| name.to_string());
+                lane.destination = name.map(ToString::to_string);
                 let why = wait.map(why);
                 lane.reason = match name {
                     Some(_) => why.map(|(reason, _)| reason),
@@ -251,7 +251,7 @@ impl Dispatcher {
     }
 }
 
-fn head<'a>(entry: &'a Entry<Record>, attempts: u32) -> Head<'a> {
+fn head(entry: &Entry<Record>, attempts: u32) -> Head<'_> {
     let record = entry.item();
     let (assignment, offset) = (record.assignment().as_ref(), record.offset());
     Head { assignment, offset, key: record.key(), attempts }

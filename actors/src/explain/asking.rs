@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout_at;
+use tokio::time::{Instant as TokioInstant, timeout_at};
 
 use super::conclude::Known;
 use super::parts::{
@@ -28,6 +28,9 @@ use crate::sink::http::key_text;
 /// How long an answer may take. All but a thread that is stuck answers within milliseconds.
 const DEADLINE: Duration = Duration::from_secs(2);
 
+/// How long the arbiters may take of it: what is known without them is to be told in time.
+const ARBITERS: Duration = Duration::from_millis(1_500);
+
 /// What the pipeline's own thread passes on.
 #[derive(Debug)]
 pub(crate) enum Ask {
@@ -46,12 +49,23 @@ pub(crate) struct Asking<'a> {
 }
 
 /// By when a question is to be answered.
-type Until = tokio::time::Instant;
+#[derive(Clone, Copy)]
+struct Until {
+    arbiters: TokioInstant,
+    all: TokioInstant,
+}
+
+impl Until {
+    fn begin() -> Self {
+        let now = TokioInstant::now();
+        Self { arbiters: now + ARBITERS, all: now + DEADLINE }
+    }
+}
 
 impl Asking<'_> {
     /// The lanes that have waited longest.
     pub(crate) async fn lanes(self, state: Option<LaneState>, limit: usize) -> Result<Lanes, Gone> {
-        let (until, limit) = (until(), limit.min(MOST_LANES));
+        let (until, limit) = (Until::begin(), limit.min(MOST_LANES));
         let Some(taken) = self.ask(until, |reply| Ask::Look(all_ages(reply))).await? else {
             let unanswered = vec![Part::Coordinator.to_string()];
             return Ok(Lanes { unanswered, ..Lanes::default() });
@@ -73,7 +87,7 @@ impl Asking<'_> {
 
     /// Where a record, or the records of a key, are.
     pub(crate) async fn explain(self, question: Question) -> Result<Explanation, ExplainError> {
-        let until = until();
+        let until = Until::begin();
         let locate = |reply| Ask::Locate(Locate { question: question.clone(), reply });
         let ages = self.ask(until, |reply| Ask::Look(all_ages(reply)));
         let (located, taken) = join(self.ask(until, locate), ages).await;
@@ -89,10 +103,11 @@ impl Asking<'_> {
             Question::Record { partition, offset, .. } => {
                 let here = partitions.into_iter().find(|it| it.partition == partition);
                 let Some(here) = here else {
-                    let place = Place::NotAssigned;
-                    return Ok(record(topic, partition, offset, place, None));
+                    return Ok(not_assigned(topic, partition, offset));
                 };
-                self.record(until, topic, &here, offset, taken).await.map(Explanation::Record)
+                self.record(until, topic, &here, offset, taken)
+                    .await
+                    .map(|it| Explanation::Record(it.into()))
             }
             Question::Key { key, .. } => {
                 self.key(until, topic, partitions, key, taken).await.map(Explanation::Key)
@@ -199,7 +214,7 @@ impl Asking<'_> {
             })
             .unzip();
         self.send(Ask::Inspect(inspects))?;
-        let answers = answers.into_iter().map(|answer| self.answer(until, answer));
+        let answers = answers.into_iter().map(|answer| self.answer(until.arbiters, answer));
         join_all(answers).await.into_iter().collect()
     }
 
@@ -211,12 +226,12 @@ impl Asking<'_> {
     ) -> Result<Option<T>, Gone> {
         let (reply, answer) = oneshot::channel();
         self.send(ask(reply))?;
-        self.answer(until, answer).await
+        self.answer(until.all, answer).await
     }
 
     async fn answer<T>(
         &self,
-        until: Until,
+        until: TokioInstant,
         answer: oneshot::Receiver<T>,
     ) -> Result<Option<T>, Gone> {
         match timeout_at(until, answer).await {
@@ -230,10 +245,6 @@ impl Asking<'_> {
     fn send(&self, ask: Ask) -> Result<(), Gone> {
         self.control.send(Control::Ask(ask)).map_err(|_| Gone)
     }
-}
-
-fn until() -> Until {
-    Until::now() + DEADLINE
 }
 
 fn all_ages(reply: oneshot::Sender<TakenAt>) -> Look {
@@ -250,15 +261,10 @@ fn silent(answers: &[Option<Inspected>]) -> Vec<Part> {
     silent.map(|(index, _)| Part::Arbiter(index)).collect()
 }
 
-fn record(
-    topic: String,
-    partition: i32,
-    offset: Offset,
-    place: Place,
-    held_seconds: Option<f64>,
-) -> Explanation {
-    let lane = None;
-    Explanation::Record(RecordExplanation { topic, partition, offset, place, held_seconds, lane })
+fn not_assigned(topic: String, partition: i32, offset: Offset) -> Explanation {
+    let (place, held_seconds, lane) = (Place::NotAssigned, None, None);
+    let record = RecordExplanation { topic, partition, offset, place, held_seconds, lane };
+    Explanation::Record(record.into())
 }
 
 /// What there is of a key in a partition; none if nothing is.

@@ -3,8 +3,8 @@
 //! They are asked one after the other, along the way of a record: the poll thread, the arbiters, the
 //! ledger. So a record that moves on meanwhile is found further on, and none is missed.
 
-use super::Place;
 use super::parts::{Entered, InPartition};
+use super::{Place, Rest};
 use crate::core::Offset;
 use crate::core::ledger::Whereabouts;
 
@@ -32,18 +32,30 @@ impl Known<'_> {
         let Some(entered) = self.entered else { return Place::NotAssigned };
         let taken = Self::is_taken(self.here, self.offset);
         match entered.whereabouts {
-            _ if self.here.held_by_span > 0 => Place::HeldBySpan { base_offset: entered.base },
+            _ if self.here.held_by_span > 0 => self.held_by_span(entered),
             Whereabouts::Settled => settled(self.offset, entered),
             Whereabouts::Pending if self.settled => settled(self.offset, entered),
             Whereabouts::Pending => self.found.unwrap_or(Place::InTransit),
             // It was not in the log, and the ledger learns of that with the records behind it.
             Whereabouts::ToCome if taken => settled(self.offset, entered),
+            Whereabouts::ToCome if self.here.intake == Some(Rest::OffsetSpan) && self.exists() => {
+                self.held_by_span(entered)
+            }
             Whereabouts::ToCome => Place::NotFetched {
                 next_offset: self.here.next,
                 log_end: self.here.log_end,
                 intake: self.here.intake,
             },
         }
+    }
+
+    fn held_by_span(&self, entered: Entered) -> Place {
+        Place::HeldBySpan { base_offset: entered.base, next_offset: self.here.next }
+    }
+
+    /// Whether there is such a record, as far as is known.
+    fn exists(&self) -> bool {
+        self.here.log_end.is_none_or(|end| self.offset < end)
     }
 }
 
@@ -123,10 +135,17 @@ mod tests {
     }
 
     #[test]
-    fn the_span_holds_what_was_taken_from_the_log_and_not_handed_on() {
-        let here = InPartition { held_by_span: 1, ..here(20) };
-        let place = known(&here, 15, Whereabouts::ToCome).place();
-        assert_eq!(place, Place::HeldBySpan { base_offset: Some(7) });
+    fn the_span_holds_what_is_in_the_log_and_was_not_handed_on() {
+        let held = Place::HeldBySpan { base_offset: Some(7), next_offset: Some(20) };
+        let stashed = InPartition { held_by_span: 1, ..here(20) };
+        assert_eq!(known(&stashed, 15, Whereabouts::ToCome).place(), held);
+        let rests = InPartition { intake: Some(Rest::OffsetSpan), ..here(20) };
+        assert_eq!(known(&rests, 29, Whereabouts::ToCome).place(), held);
+        let beyond = known(&rests, 30, Whereabouts::ToCome).place();
+        assert!(matches!(beyond, Place::NotFetched { .. }), "there is no such record");
+        let full = InPartition { intake: Some(Rest::Buffer), ..here(20) };
+        let to_come = known(&full, 29, Whereabouts::ToCome).place();
+        assert!(matches!(to_come, Place::NotFetched { intake: Some(Rest::Buffer), .. }));
     }
 
     #[test]

@@ -161,7 +161,7 @@ pub(crate) struct TakenAt(pub(crate) HashMap<Epoch, Ages>);
 impl TakenAt {
     /// When a record was taken in, to within a commit interval.
     pub(crate) fn of(&self, epoch: Epoch, offset: Offset) -> Option<Instant> {
-        self.0.get(&epoch)?.taken(offset)
+        self.0.get(&epoch).map(|ages| ages.taken(offset))
     }
 
     /// How long ago that was.

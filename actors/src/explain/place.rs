@@ -20,13 +20,15 @@ pub enum Place {
         /// Why the partition takes in nothing now, if it does not.
         intake: Option<Rest>,
     },
-    /// It was taken in, and goes no further before older records of its partition are settled: more
+    /// It is in the log, and its partition goes no further before older records are settled: more
     /// settled offsets might not fit into the commit's metadata.
     HeldBySpan {
-        /// The lowest offset that is not settled.
+        /// The lowest offset that is not settled: the record that it waits for first.
         base_offset: Option<Offset>,
+        /// The offset that is taken in next.
+        next_offset: Option<Offset>,
     },
-    /// It is on its way from the poll thread to its lane, or from there to the ledger.
+    /// It is on its way from the poll thread to its lane.
     InTransit,
     /// It waits in its lane, behind so many others; for none, its lane says why.
     Queued {

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use crate::core::Offset;
 
 /// Since when offsets have been held, to within a commit interval.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ages {
+    /// When the stay began: nothing of it was taken in before.
+    began: Instant,
     /// The first offset not yet taken in at a time, ascending in both.
     marks: VecDeque<(Offset, Instant)>,
 }
@@ -16,6 +18,10 @@ impl Ages {
     /// Marks kept of a partition; beyond it every second one goes, so that a record held for weeks
     /// costs no more than one held for minutes.
     const MOST: usize = 256;
+
+    pub(super) fn new(began: Instant) -> Self {
+        Self { began, marks: VecDeque::new() }
+    }
 
     pub(super) fn note(&mut self, next: Option<Offset>, oldest: Option<Offset>, now: Instant) {
         let (Some(next), Some(oldest)) = (next, oldest) else {
@@ -39,13 +45,14 @@ impl Ages {
     }
 
     pub(super) fn of(&self, offset: Offset, now: Instant) -> Duration {
-        self.taken(offset).map_or(Duration::ZERO, |at| now.duration_since(at))
+        now.saturating_duration_since(self.taken(offset))
     }
 
-    /// When an offset was taken in at the earliest; none where it came before the first look.
-    pub(crate) fn taken(&self, offset: Offset) -> Option<Instant> {
+    /// When an offset that was taken in was so at the earliest.
+    pub(crate) fn taken(&self, offset: Offset) -> Instant {
         let after = self.marks.partition_point(|&(mark, _)| mark <= offset);
-        after.checked_sub(1).and_then(|last| self.marks.get(last)).map(|&(_, at)| at)
+        let last = after.checked_sub(1).and_then(|last| self.marks.get(last));
+        last.map_or(self.began, |&(_, at)| at)
     }
 }
 
@@ -58,35 +65,32 @@ mod tests {
     #[test]
     fn an_offset_is_as_old_as_the_last_look_before_it() {
         let start = Instant::now();
-        let mut ages = Ages::default();
-        ages.note(None, None, start);
-        assert_eq!(ages.taken(0), None);
-        ages.note(Some(0), None, start);
-        ages.note(Some(10), Some(0), start + SECOND);
-        ages.note(Some(20), Some(0), start + 2 * SECOND);
-        assert_eq!(ages.taken(-1), None);
-        assert_eq!(ages.taken(0), Some(start));
-        assert_eq!(ages.taken(9), Some(start));
-        assert_eq!(ages.taken(10), Some(start + SECOND));
-        assert_eq!(ages.taken(500), Some(start + 2 * SECOND));
+        let mut ages = Ages::new(start);
+        ages.note(None, None, start + SECOND);
+        ages.note(Some(10), Some(0), start + 2 * SECOND);
+        ages.note(Some(20), Some(0), start + 3 * SECOND);
+        assert_eq!(ages.taken(0), start, "it came between the beginning and the first look");
+        assert_eq!(ages.taken(9), start);
+        assert_eq!(ages.taken(10), start + 2 * SECOND);
+        assert_eq!(ages.taken(500), start + 3 * SECOND);
         assert_eq!(ages.of(9, start + 5 * SECOND), 5 * SECOND);
-        ages.note(Some(20), Some(12), start + 3 * SECOND);
-        assert_eq!(ages.taken(9), None, "nobody asks any more");
-        assert_eq!(ages.taken(12), Some(start + SECOND));
+        ages.note(Some(20), Some(12), start + 4 * SECOND);
+        assert_eq!(ages.taken(12), start + 2 * SECOND);
+        ages.note(Some(20), None, start + 5 * SECOND);
+        assert_eq!(ages.taken(20), start + 5 * SECOND, "nothing was held then");
     }
 
     #[test]
     fn a_record_held_for_long_is_never_younger_than_it_is_and_costs_no_more_marks() {
         let start = Instant::now();
-        let mut ages = Ages::default();
-        ages.note(Some(0), None, start);
+        let mut ages = Ages::new(start);
         for tick in 1..10_000_u32 {
             ages.note(Some(Offset::from(tick)), Some(0), start + tick * SECOND);
             assert!(ages.marks.len() <= Ages::MOST);
         }
         for offset in [0, 1, 777, 9_000, 9_998] {
-            let at = start + u32::try_from(offset).unwrap() * SECOND;
-            assert!(ages.taken(offset).is_some_and(|taken| taken <= at), "{offset}");
+            let at = start + u32::try_from(offset + 1).unwrap() * SECOND;
+            assert!(ages.taken(offset) <= at, "{offset}");
         }
     }
 }
