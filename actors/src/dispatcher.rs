@@ -11,6 +11,7 @@ mod outgoing;
 mod random;
 mod round;
 mod senders;
+mod told;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -24,12 +25,12 @@ use actix::{Addr, Recipient, WeakRecipient};
 use slog::{Logger, warn};
 use tokio::sync::mpsc;
 
-pub(crate) use self::inspect::Urls;
 use self::outgoing::Outgoing;
 use self::random::Random;
 pub(crate) use self::round::Round;
 pub(crate) use self::senders::Call;
 use self::senders::Senders;
+pub(crate) use self::told::Urls;
 use crate::core::desk::{Desk, Outcomes, Step};
 use crate::core::destinations::Terms;
 use crate::core::lanes::{Batch as BatchLimit, Delivery, Entry, Standing};

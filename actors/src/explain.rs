@@ -17,6 +17,8 @@ mod key;
 mod lane;
 mod parts;
 mod place;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 

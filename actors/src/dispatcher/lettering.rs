@@ -3,6 +3,7 @@
 //! The record itself is with the producer, where nobody can look at it. Its bytes are shared, not
 //! copied, and go with the answer; there are never more of these than records held.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,7 +11,6 @@ use bytes::Bytes;
 
 use crate::assignment::Assignment;
 use crate::core::desk::Letter;
-use crate::core::outcome::Failure;
 use crate::core::{LaneId, Moment, Offset};
 use crate::record::Record;
 
@@ -25,19 +25,19 @@ pub(super) struct Away {
     pub(super) key: Option<Bytes>,
     pub(super) attempts: u32,
     pub(super) since: Moment,
-    pub(super) reason: std::borrow::Cow<'static, str>,
+    pub(super) reason: Cow<'static, str>,
 }
 
 impl Lettering {
     pub(super) fn leaves(&mut self, letter: &Letter<Record>) {
-        let (record, failure): (_, &Failure) = (letter.item(), letter.failure());
+        let record = letter.item();
         let away = Away {
             assignment: Arc::clone(record.assignment()),
             offset: record.offset(),
             key: record.key_bytes(),
             attempts: letter.attempts(),
             since: letter.since(),
-            reason: failure.reason.clone(),
+            reason: letter.failure().reason.clone(),
         };
         self.0.insert(record.lane_id(), away);
     }

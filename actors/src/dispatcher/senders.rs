@@ -156,9 +156,13 @@ impl Call {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use futures_util::FutureExt;
+    use tokio::sync::oneshot;
 
     use super::*;
+    use crate::explain::{Inspect, Inspected, Wanted};
 
     const NOW: Moment = Moment(Duration::ZERO);
 
@@ -202,5 +206,61 @@ mod tests {
         senders.done(sender, NOW);
         senders.cancel(&Which::All);
         assert!(cancellation.cancelled(|_| ()).now_or_never().is_none());
+    }
+
+    /// A question, and where its answer comes.
+    fn question() -> (Rc<Round>, oneshot::Receiver<Inspected>) {
+        let (reply, answer) = oneshot::channel();
+        let wanted = Arc::new(Wanted::Longest { state: None, limit: 1 });
+        let inspect = Inspect { wanted, taken: Arc::default(), reply };
+        (Rc::new(Round::new(inspect, NOW)), answer)
+    }
+
+    #[test]
+    fn a_question_is_answered_when_all_that_have_something_in_hand_have_told() {
+        let mut senders = Senders::default();
+        let (first, of_first) = senders.add();
+        let (second, of_second) = senders.add();
+        let (_, of_idle) = senders.add();
+        senders.give(first, NOW, [Epoch(1)].into_iter());
+        senders.give(second, NOW, [Epoch(2)].into_iter());
+        let (round, mut answer) = question();
+        senders.ask(&round);
+        drop(round);
+        let told = Cell::new(0);
+        let tell = |_: &Round| told.set(told.get() + 1);
+        assert!(of_first.cancelled(tell).now_or_never().is_none(), "it goes on");
+        assert!(answer.try_recv().is_err(), "the second has not told yet");
+        assert!(of_idle.cancelled(tell).now_or_never().is_none());
+        assert_eq!(told.get(), 1, "whoever is idle is not asked");
+        assert!(of_second.cancelled(tell).now_or_never().is_none());
+        assert!(answer.try_recv().is_ok());
+        assert!(of_second.cancelled(tell).now_or_never().is_none());
+        assert_eq!(told.get(), 2, "each is asked once");
+    }
+
+    #[test]
+    fn who_is_cancelled_tells_first() {
+        let mut senders = Senders::default();
+        let (sender, call) = senders.add();
+        senders.give(sender, NOW, [Epoch(1)].into_iter());
+        let (round, mut answer) = question();
+        senders.cancel(&Which::All);
+        senders.ask(&round);
+        drop(round);
+        let told = Cell::new(false);
+        assert!(call.cancelled(|_| told.set(true)).now_or_never().is_some());
+        assert!(told.get() && answer.try_recv().is_ok());
+        assert!(call.cancelled(|_| ()).now_or_never().is_some(), "still, until it is given more");
+    }
+
+    #[test]
+    fn nobody_at_work_answers_at_once() {
+        let mut senders = Senders::default();
+        senders.add();
+        let (round, mut answer) = question();
+        senders.ask(&round);
+        drop(round);
+        assert!(answer.try_recv().is_ok());
     }
 }
