@@ -166,9 +166,14 @@ impl Shared {
         }
         let life = |part, pulse: &Pulse| Some(Life { part, silence: pulse.silence()? });
         let arbiters = self.arbiters.iter().enumerate();
+        // All arbiters may share one.
+        let mut sinks: Vec<&Arc<Pulse>> =
+            self.arbiters.iter().filter_map(|arbiter| arbiter.sink.get()).collect();
+        sinks.dedup_by(|one, other| Arc::ptr_eq(one, other));
         [(Part::PollThread, &self.stats.poll_thread), (Part::Coordinator, &self.stats.coordinator)]
             .into_iter()
             .chain(arbiters.map(|(index, arbiter)| (Part::Arbiter(index), &arbiter.pulse)))
+            .chain(sinks.into_iter().map(|pulse| (Part::Sink, &**pulse)))
             .filter_map(|(part, pulse)| life(part, pulse))
             .collect()
     }

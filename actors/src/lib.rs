@@ -59,6 +59,6 @@ pub use error::PipelineError;
 pub use handle::{Handle, State, Status};
 pub use handles::Handles;
 pub use pipeline::Pipeline;
-pub use pulse::{Life, Part};
+pub use pulse::{Life, Part, Pulse};
 pub use record::Record;
 pub use sink::{Sink, SinkFactory};

@@ -14,7 +14,7 @@ const ENDED: u64 = u64::MAX;
 
 /// The latest sign of life of one thread.
 #[derive(Debug)]
-pub(crate) struct Pulse {
+pub struct Pulse {
     made: Instant,
     /// Milliseconds from `made` to the latest beat.
     last: AtomicU64,
@@ -28,17 +28,18 @@ impl Default for Pulse {
 }
 
 impl Pulse {
-    pub(crate) fn beat(&self) {
+    /// The thread makes progress; to be called at least each second, work or not.
+    pub fn beat(&self) {
         self.last.store(self.age(), Ordering::Relaxed);
     }
 
     /// The thread has done its work; what it does to end is not watched.
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         self.last.store(ENDED, Ordering::Relaxed);
     }
 
     /// Time since the latest beat; none once it has ended.
-    pub(crate) fn silence(&self) -> Option<Duration> {
+    pub fn silence(&self) -> Option<Duration> {
         let last = self.last.load(Ordering::Relaxed);
         (last != ENDED).then(|| Duration::from_millis(self.age().saturating_sub(last)))
     }
@@ -57,6 +58,9 @@ pub enum Part {
     Coordinator,
     /// It delivers; they are numbered from 0. A sink that blocks stalls its arbiter.
     Arbiter(usize),
+    /// A thread of the sink's own, as the one that writes a file. While a disk is slow it may be
+    /// silent for as long as that takes.
+    Sink,
 }
 
 impl fmt::Display for Part {
@@ -65,6 +69,7 @@ impl fmt::Display for Part {
             Self::PollThread => f.write_str("the poll thread"),
             Self::Coordinator => f.write_str("the coordinating thread"),
             Self::Arbiter(index) => write!(f, "arbiter {index}"),
+            Self::Sink => f.write_str("the thread of the sink"),
         }
     }
 }

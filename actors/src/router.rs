@@ -36,6 +36,10 @@ impl<S: Sink> RouterActor<S> {
     pub(crate) fn new(sink: S, intake: Intake, mut parts: Parts) -> Self {
         let failures = parts.failures.clone();
         let sink = Rc::new(sink);
+        if let Some(pulse) = sink.pulse() {
+            // It is set once, for a router is made once.
+            let _ = parts.stats.sink.set(pulse);
+        }
         parts.terms.only = sink.destination();
         parts.terms.several = sink.destinations() != Some(1);
         let (wanted, says, batch) = (parts.senders, (planner(&sink), urls(&sink)), sink.batch());

@@ -4,7 +4,7 @@
 //! reads sees a value that is a moment old. What can be derived from state is not counted here.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::core::destinations::DestinationView;
@@ -170,6 +170,8 @@ pub(crate) struct ArbiterStats {
     /// Connections opened and reused, plus one: 0 says that the sink has none to tell of.
     connections: [Counter; 2],
     pub(crate) pulse: Pulse,
+    /// Of the sink's own thread, where it has one.
+    pub(crate) sink: OnceLock<Arc<Pulse>>,
     pub(crate) in_flight: Counter,
     lanes: Counter,
     ready: Counter,

@@ -15,6 +15,7 @@ mod ceiling;
 mod control;
 mod direct;
 mod endpoint;
+mod file;
 mod grid;
 mod isolation;
 mod lab;
@@ -77,7 +78,7 @@ enum What {
         #[arg(long, default_value_t = 200)]
         size: usize,
     },
-    /// Delivers a topic's records to a sink that settles at once, and prints how fast.
+    /// Delivers a topic's records to a sink that settles at once, or to a file, and prints how fast.
     Direct {
         #[arg(long)]
         brokers: String,
@@ -92,7 +93,18 @@ enum What {
         /// Properties of librdkafka's, as NAME=VALUE.
         #[arg(long = "property", value_parser = property)]
         properties: Vec<(String, String)>,
+        /// Writes this file.
+        #[arg(long)]
+        file: Option<PathBuf>,
+        /// With lines of JSON in place of values.
+        #[arg(long, requires = "file")]
+        ndjson: bool,
+        /// When a record in it is settled.
+        #[arg(long, default_value = "interval", requires = "file")]
+        sync: file::Sync,
     },
+    /// Delivers records into a file, in each format and with each way to sync; writes file.md.
+    File(StoryArguments),
     /// Makes a topic and fills it.
     Fill {
         #[arg(long)]
@@ -164,8 +176,20 @@ fn main() -> anyhow::Result<()> {
         What::Awc { url, requests, in_flight, size } => {
             ceiling::run(&url, requests, in_flight, size)
         }
-        What::Direct { brokers, topic, group, records, arbiters, properties } => {
-            let seen = direct::run(&brokers, &topic, &group, records, arbiters, &properties)?;
+        What::File(StoryArguments { rounds, kafka, out }) => file::run(&kafka, &out, rounds),
+        What::Direct {
+            brokers,
+            topic,
+            group,
+            records,
+            arbiters,
+            properties,
+            file,
+            ndjson,
+            sync,
+        } => {
+            let file = file.map(|path| file::settings(path, ndjson, sync));
+            let seen = direct::run(&brokers, &topic, &group, records, arbiters, &properties, file)?;
             println!("{}", serde_json::to_string(&seen)?);
             Ok(())
         }

@@ -10,6 +10,8 @@ mod checks;
 mod document;
 mod environment;
 mod file;
+#[allow(dead_code, reason = "it is for the API, which takes no pipelines yet")]
+pub mod file_root;
 mod fill;
 mod http;
 mod kafka;

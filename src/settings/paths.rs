@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::file_root::confine;
+
 /// How a path that was typed is found.
 #[derive(Clone, Copy, Debug)]
 pub enum Paths<'a> {
@@ -22,7 +24,7 @@ impl Paths<'_> {
         match self {
             Self::AsGiven => Ok(path.to_owned()),
             Self::From(folder) => Ok(folder.join(path)),
-            Self::Within(_) => Err("paths are not taken from requests".to_owned()),
+            Self::Within(root) => confine(root, path).map_err(|refused| refused.to_string()),
         }
     }
 }

@@ -116,8 +116,10 @@ impl Base {
         let given = Given { kafka, routes: given.routes.as_ref(), cores: self.cores };
         match pipeline::draft(&mut reader, &given, Need::Delivery).pipeline {
             Some(mut pipeline) if problems.is_empty() => {
-                if let SinkSettings::Http(http) = &mut pipeline.sink {
-                    http.proxy = self.proxy.as_deref().cloned();
+                match &mut pipeline.sink {
+                    SinkSettings::Http(http) => http.proxy = self.proxy.as_deref().cloned(),
+                    // What was a file when it was given may be a link when it is opened.
+                    SinkSettings::File(file) => file.root.clone_from(&self.file_root),
                 }
                 Ok(pipeline)
             }

@@ -33,26 +33,20 @@ pub fn sink(
     let other = reader
         .place_of(&table::URL.row)
         .or_else(|| of_routes.map(|route| Place::Written(route.spot.clone())));
-    match (given, other) {
-        // What else is given for the one or the other may be right.
-        (Some(given), Some(other)) => {
-            let what = format!(
-                "records go into a file or into requests, and {other} says where they are \
-                 requested; keep the one or the other"
-            );
-            reader.problems.push(&given, what);
-            // Everything given is checked all the same.
-            http::http(reader, routes, need);
-            None
-        }
-        _ => {
-            for row in table::rows().filter(|row| is_of_requests(row)) {
-                let why = "records go into a file (file.path), for which it is of no account";
-                reader.unwanted(row, why);
-            }
-            file.map(SinkSettings::File)
-        }
+    if let (Some(given), Some(other)) = (given, other) {
+        let what = format!(
+            "records go into a file or into requests, and {other} says where they are requested; \
+             keep the one or the other"
+        );
+        reader.problems.push(&given, what);
+        // What else is given for the one or the other may be right, and is checked all the same.
+        http::http(reader, routes, need);
+        return None;
     }
+    for row in table::rows().filter(|row| is_of_requests(row)) {
+        reader.unwanted(row, "records go into a file (file.path), for which it is of no account");
+    }
+    file.map(SinkSettings::File)
 }
 
 /// Whether a row says something of requests alone.

@@ -12,6 +12,7 @@ use slog::Logger;
 use crate::core::desk::{Outcomes, Step};
 use crate::core::lanes::{Batch, Delivery};
 use crate::core::outcome::Outcome;
+use crate::pulse::Pulse;
 use crate::record::Record;
 
 pub mod file;
@@ -59,6 +60,12 @@ pub trait Sink: 'static {
     /// Where a record's request of that index goes, without credentials and query, for whoever asks
     /// why it waits; none where there is nothing to tell, or not yet.
     fn url(&self, _record: &Record, _request: u16) -> Option<String> {
+        None
+    }
+
+    /// The sign of life of a thread of its own, where it has one, which its clones on other arbiters
+    /// share with it; asked once, when the sink was made.
+    fn pulse(&self) -> Option<Arc<Pulse>> {
         None
     }
 

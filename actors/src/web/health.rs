@@ -7,10 +7,15 @@
 use std::time::Duration;
 
 use crate::handle::{State, Status};
+use crate::pulse::Part;
 
 /// How long a thread may be silent. A poll thread that is well is silent for six seconds at the
 /// most, an arbiter for one; a sink that blocks its arbiter longer than this stalls its pipeline.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How much longer the thread of a sink may be silent: a disk under load takes its time for what it
+/// is asked to keep, and to start anew would only add to that.
+const DISK: u32 = 3;
 
 /// Why the process should be restarted; nothing if it is alive.
 pub(super) fn not_alive(statuses: &[Status], patience: Duration) -> Vec<String> {
@@ -21,7 +26,8 @@ fn stalls(status: &Status, patience: Duration) -> Vec<String> {
     if status.state == State::Failed {
         return vec![failed(status)];
     }
-    let stalled = status.lives.iter().filter(|life| life.silence > patience);
+    let patience = |part| if part == Part::Sink { patience * DISK } else { patience };
+    let stalled = status.lives.iter().filter(|life| life.silence > patience(life.part));
     stalled
         .map(|life| {
             let (name, part, silence) = (&status.name, life.part, life.silence.as_secs_f64());

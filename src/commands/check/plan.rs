@@ -173,7 +173,11 @@ fn serves(api: &ApiSettings) -> String {
         None if api.insecure => ", to whoever can reach it".to_owned(),
         None => String::new(),
     };
-    format!("/livez, /readyz, /metrics and /v1 at http://{address}{asks}")
+    let files = api.file_root.as_ref();
+    let files = files.map_or_else(String::new, |root| {
+        format!("; files of pipelines made there stay in {}", root.display())
+    });
+    format!("/livez, /readyz, /metrics and /v1 at http://{address}{asks}{files}")
 }
 
 fn logs(log: &LogSettings) -> String {

@@ -2,14 +2,17 @@
 //!
 //! A trait, so that the tests can have every step of it fail; the system's part is [`Folder`].
 
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::PathBuf;
+use std::fs::{File, TryLockError};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::names::{aside, folder, is_aside};
+use super::FileSettings;
+use super::names::aside;
 use super::seen::Seen;
+use super::way::{Found, Way};
+use crate::pulse::Pulse;
 
 /// How much is read at a time in search of the last newline.
 const CHUNK: usize = 64 << 10;
@@ -98,18 +101,20 @@ pub(super) enum Trouble {
 /// A file in a folder.
 #[derive(Debug)]
 pub(super) struct Folder {
-    path: PathBuf,
+    way: Way,
+    /// Shows that reading back, which may take long, goes on.
+    pulse: Arc<Pulse>,
 }
 
 impl Folder {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path }
+    pub(super) fn new(settings: &FileSettings, pulse: Arc<Pulse>) -> Self {
+        Self { way: Way::new(settings), pulse }
     }
 
     /// Names that were made or changed in the folder last a crash. Some systems cannot be asked for
     /// that, or not by everybody who may write there: they are trusted.
     fn sync_folder(&self) -> io::Result<()> {
-        let synced = File::open(folder(&self.path)).and_then(|folder| folder.sync_all());
+        let synced = self.way.folder().and_then(|folder| folder.sync_all());
         match synced.as_ref().map_err(io::Error::kind) {
             Err(ErrorKind::PermissionDenied | ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
                 Ok(())
@@ -117,31 +122,16 @@ impl Folder {
             _ => synced,
         }
     }
-
-    /// The files put aside, the youngest first.
-    fn put_aside_before(&self) -> io::Result<Vec<PathBuf>> {
-        let Some(name) = self.path.file_name() else { return Ok(Vec::new()) };
-        let mut found = Vec::new();
-        for entry in fs::read_dir(folder(&self.path))? {
-            let entry = entry?;
-            if is_aside(name, &entry.file_name()) && entry.file_type()?.is_file() {
-                found.push((entry.metadata()?.modified()?, entry.path()));
-            }
-        }
-        found.sort_unstable();
-        Ok(found.into_iter().rev().map(|(_, path)| path).collect())
-    }
 }
 
 impl Disk for Folder {
     type File = File;
 
     fn open(&mut self) -> Result<Opened<File>, Trouble> {
-        // Opening a pipe would wait for whoever reads it.
-        if fs::metadata(&self.path).is_ok_and(|found| !found.is_file()) {
+        if self.way.found().is_ok_and(|found| !found.is_file) {
             return Err(Trouble::NotAFile);
         }
-        let file = OpenOptions::new().read(true).append(true).create(true).open(&self.path)?;
+        let file = self.way.open()?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Trouble::Locked),
@@ -149,14 +139,15 @@ impl Disk for Folder {
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        let found = file.metadata()?;
-        if !found.is_file() {
+        let found = Found::of(&file)?;
+        if !found.is_file {
             return Err(Trouble::NotAFile);
         }
         // Whoever had the lock may have put the file aside while it was asked for.
-        if !is_same(&found, &fs::metadata(&self.path)?) {
+        if !found.is_same(&self.way.found()?) {
             return Err(Trouble::Replaced);
         }
+        let found = file.metadata()?;
         let length = end_of_last_line(&file, found.len())?;
         let torn = found.len() - length;
         if torn > 0 {
@@ -181,10 +172,10 @@ impl Disk for Folder {
     }
 
     fn place(&mut self, file: &File) -> Where {
-        let Ok(open) = file.metadata() else { return Where::Gone };
-        if fs::metadata(&self.path).is_ok_and(|found| is_same(&open, &found)) {
+        let Ok(open) = Found::of(file) else { return Where::Gone };
+        if self.way.found().is_ok_and(|found| open.is_same(&found)) {
             Where::InPlace
-        } else if open.nlink() > 0 {
+        } else if open.names > 0 {
             Where::Moved
         } else {
             Where::Gone
@@ -194,14 +185,9 @@ impl Disk for Folder {
     fn put_aside(&mut self) -> io::Result<()> {
         let now = SystemTime::now();
         for number in 0..u32::MAX {
-            let name = aside(&self.path, now, number);
-            match fs::symlink_metadata(&name) {
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    fs::rename(&self.path, &name)?;
-                    return self.sync_folder();
-                }
-                Err(error) => return Err(error),
+            let name = aside(self.way.path(), now, number);
+            if self.way.rename(name.file_name().unwrap_or_default())? {
+                return self.sync_folder();
             }
         }
         Err(ErrorKind::AlreadyExists.into())
@@ -211,11 +197,11 @@ impl Disk for Folder {
         let length = file.metadata()?.len();
         let mut left = most.saturating_sub(length);
         let mut before = Vec::new();
-        for path in self.put_aside_before()? {
+        for file in self.way.put_aside()? {
             if left == 0 {
                 break;
             }
-            let file = File::open(path)?;
+            let file = file?;
             // Somebody else may have put it aside before it was on the disk.
             file.sync_all()?;
             let length = file.metadata()?.len();
@@ -225,9 +211,9 @@ impl Disk for Folder {
         let mut done = ReadBack::default();
         // The oldest first: of two records of one offset the later is the one that is meant.
         for (file, most) in before.iter().rev() {
-            done.add(read_tail(file, *most, seen)?);
+            done.add(read_tail(file, *most, seen, &self.pulse)?);
         }
-        done.add(read_tail(file, length.min(most), seen)?);
+        done.add(read_tail(file, length.min(most), seen, &self.pulse)?);
         Ok(done)
     }
 }
@@ -240,21 +226,36 @@ impl ReadBack {
     }
 }
 
-fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
-}
-
 /// Reads the lines that begin in the last `most` bytes.
-fn read_tail(file: &File, most: u64, seen: &mut Seen) -> io::Result<(u64, u64)> {
+fn read_tail(file: &File, most: u64, seen: &mut Seen, pulse: &Pulse) -> io::Result<(u64, u64)> {
     let length = file.metadata()?.len();
     let from = length.saturating_sub(most);
-    let mut reader = BufReader::with_capacity(CHUNK, file);
+    let mut reader = BufReader::with_capacity(CHUNK, Beating { file, pulse });
     // One byte earlier, to see whether a line begins there.
     reader.seek(SeekFrom::Start(from.saturating_sub(1)))?;
     if from > 0 {
         reader.skip_until(b'\n')?;
     }
     seen.read(reader)
+}
+
+/// A file whose reader shows that it goes on.
+struct Beating<'a> {
+    file: &'a File,
+    pulse: &'a Pulse,
+}
+
+impl Read for Beating<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.pulse.beat();
+        self.file.read(into)
+    }
+}
+
+impl Seek for Beating<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
 }
 
 /// The length of a file without what is behind its last newline.

@@ -28,6 +28,7 @@ use super::{Sink, SinkContext, SinkError, SinkFactory};
 use crate::core::desk::Outcomes;
 use crate::core::lanes::{Batch, Delivery, Entry};
 use crate::core::outcome::{Failure, FailureKind, Outcome};
+use crate::pulse::Pulse;
 use crate::record::Record;
 
 mod disk;
@@ -39,6 +40,7 @@ mod runs;
 mod seen;
 mod settings;
 mod trail;
+mod way;
 mod writer;
 
 /// What a delivery holds at the most: what a poll thread hands over at a time, four times. More
@@ -153,6 +155,10 @@ impl Sink for ToFile {
 
     fn destination(&self) -> Arc<str> {
         "file".into()
+    }
+
+    fn pulse(&self) -> Option<Arc<Pulse>> {
+        Some(self.link.pulse())
     }
 }
 

@@ -12,6 +12,11 @@ pub struct FileSettings {
     /// Where it is. Its folder has to exist; the file is made where there is none. It has to be a
     /// regular file, and no other process may write it.
     pub path: PathBuf,
+    /// A folder that it must not leave, for a path that somebody gives who may not write everywhere.
+    /// It is the real path of a folder that is there (`std::fs::canonicalize`), `path` begins with
+    /// it, and none of the folders between, nor the file, may be a symbolic link: whenever it is
+    /// opened, renamed or read back, no link is followed. None by default.
+    pub root: Option<PathBuf>,
     /// What a record looks like in it. Raw by default.
     pub format: Format,
     /// When a record that is written counts as delivered. Each second by default.
@@ -29,6 +34,7 @@ impl FileSettings {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
+            root: None,
             format: Format::default(),
             sync: SyncPolicy::default(),
             rotation: Rotation::default(),

@@ -22,6 +22,18 @@ fn a_thread_is_stalled_when_it_was_silent_for_too_long() {
 }
 
 #[test]
+fn a_disk_may_take_longer_than_a_thread_of_ours() {
+    let mut a = status("a");
+    a.lives = vec![Life { part: Part::Sink, silence: PATIENCE * 3 }];
+    assert_eq!(not_alive(&[a.clone()], PATIENCE), NONE);
+    a.lives[0].silence += Duration::from_millis(500);
+    assert_eq!(
+        not_alive(&[a], PATIENCE),
+        ["pipeline a: the thread of the sink has made no progress for 30.5 s"]
+    );
+}
+
+#[test]
 fn a_failed_pipeline_is_neither_alive_nor_ready_and_says_why() {
     let mut a = status("a");
     a.state = State::Failed;

@@ -1,6 +1,7 @@
 //! Real files in a folder of the test's own.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::*;
@@ -12,11 +13,15 @@ struct Stage {
     disk: Folder,
 }
 
+fn folder_of(path: &Path) -> Folder {
+    Folder::new(&FileSettings::new(path), Arc::default())
+}
+
 impl Stage {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let disk = Folder::new(path.clone());
+        let disk = folder_of(&path);
         Self { folder, path, disk }
     }
 
@@ -84,7 +89,7 @@ fn a_file_is_made_appended_to_and_cut() {
 fn a_file_has_one_writer() {
     let mut stage = Stage::new();
     let opened = stage.disk.open().unwrap();
-    let mut second = Folder::new(stage.path.clone());
+    let mut second = folder_of(&stage.path);
     let refused = second.open().unwrap_err();
     assert!(matches!(refused, Trouble::Locked), "{refused}");
     assert!(refused.to_string().contains("another process"), "{refused}");
@@ -94,7 +99,7 @@ fn a_file_has_one_writer() {
 
 #[test]
 fn what_is_no_file_is_refused() {
-    let open = |path: &Path| Folder::new(path.to_owned()).open().unwrap_err();
+    let open = |path: &Path| folder_of(path).open().unwrap_err();
     let stage = Stage::new();
     assert!(matches!(open(stage.folder.path()), Trouble::NotAFile));
     assert!(matches!(open(Path::new("/dev/null")), Trouble::NotAFile));
