@@ -26,7 +26,8 @@ use std::process::ExitCode;
 
 use cli::{Command, exit};
 use keyway_actors::kafka::admin::Tried;
-use settings::{Flags, Settings, Sources};
+use run::{OnFailure, Told};
+use settings::{Flags, Least, Listen, Settings, Sources};
 
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {
@@ -34,7 +35,8 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     ExitCode::from(match cli.command {
-        Command::Run(flags) => with(load(flags.given()), |(settings, _tried)| run::run(&settings)),
+        Command::Run(flags) => with(told(flags.given(), Least::One, OnFailure::End), run::run),
+        Command::Serve(flags) => with(told(flags.given(), Least::None, OnFailure::GoOn), run::run),
         Command::Check(args) => with(load(args.pipeline.given()), |(settings, _tried)| {
             commands::check::run(&settings, &args)
         }),
@@ -51,13 +53,24 @@ fn main() -> ExitCode {
     })
 }
 
-/// The settings of `run` and `check`, which librdkafka and the sinks take as a whole too; else one
-/// line a problem.
+/// The settings of `check`, which librdkafka and the sinks take as a whole too; else one line a
+/// problem.
 fn load(flags: Flags) -> Result<(Settings, Vec<Tried>), Vec<String>> {
     let settings = settings::load(&Sources::of_process(flags)).map_err(|it| it.lines())?;
-    wiring::try_sinks(&settings)?;
-    let tried = wiring::try_properties(&settings)?;
+    let tried = wiring::try_pipelines(&settings)?;
     Ok((settings, tried))
+}
+
+/// What `run` and `serve` are told, which librdkafka and the sinks take too; else one line a problem.
+fn told(flags: Flags, least: Least, on_failure: OnFailure) -> Result<Told, Vec<String>> {
+    let sources = Sources::of_process(flags);
+    let (settings, base) = settings::load_with_base(&sources, least).map_err(|it| it.lines())?;
+    if least == Least::None && settings.api.listen == Listen::Off {
+        let what = "serve is there for its API: give it an address with --listen (api.listen)";
+        return Err(vec![what.to_owned()]);
+    }
+    wiring::try_pipelines(&settings)?.into_iter().for_each(Tried::let_go);
+    Ok(Told { sources, least, settings, base, on_failure })
 }
 
 /// Goes on with what was loaded, or says what is wrong with it.

@@ -1,33 +1,58 @@
-//! `keyway run`: starts the pipelines, serves their health, and ends with them.
+//! `keyway run` and `keyway serve`: the pipelines, their health, and the API that leads them.
 //!
-//! The first signal drains, the second ends the process at once. A pipeline that fails takes the
-//! others down in order, and the process says why and exits 1.
+//! The first signal ends the pipelines, the second the process at once. With `run`, a pipeline of the
+//! configuration that fails takes the others down in order, and the process says why and exits 1;
+//! with `serve`, a pipeline that fails shows that, and the others go on.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use actix::{Actor, Addr};
 use actix_rt::System;
-use futures_util::future::join_all;
-use keyway_actors::sink::file::FileSink;
 use keyway_actors::sink::http::FileError;
-use keyway_actors::{Handle, Handles, PipelineError};
+use keyway_actors::{Handles, PipelineError};
 use slog::{Logger, error, info, warn};
+use tokio::sync::mpsc;
 
 use crate::cli::exit;
-use crate::settings::{Listen, Settings};
+use crate::settings::{Base, Least, Listen, Settings, Sources};
 use crate::signals::{Endings, Hangups};
+use crate::supervisor::{Begin, EndAll, Failure, Reload, Setup, Store, StoreError, Supervisor};
 use crate::{alerts, api, logging, stats_line, wiring};
 
+/// What is to be done about a pipeline of the configuration that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// All end, and the process fails.
+    End,
+    /// It is shown, and the others go on.
+    GoOn,
+}
+
+/// What the process was told.
+pub struct Told {
+    /// From where its settings are read again.
+    pub sources: Sources,
+    /// How many pipelines they have to define.
+    pub least: Least,
+    /// The settings.
+    pub settings: Settings,
+    /// What holds for pipelines that come through the API.
+    pub base: Base,
+    /// What is to be done about a pipeline that fails.
+    pub on_failure: OnFailure,
+}
+
 /// Runs until told to stop; gives the code to exit with.
-pub fn run(settings: &Settings) -> u8 {
-    let (log, guard) = match logging::init(&settings.log) {
+pub fn run(told: Told) -> u8 {
+    let (log, guard) = match logging::init(&told.settings.log) {
         Ok(logging) => logging,
         Err(error) => {
             eprintln!("keyway: {error}");
             return exit::CONFIGURATION;
         }
     };
-    let ended = System::new().block_on(serve(settings, &log, guard.dropped()));
+    let ended = System::new().block_on(serve(told, &log, guard.dropped()));
     if let Err(error) = &ended {
         error!(log, "{}", error);
     }
@@ -44,10 +69,10 @@ enum RunError {
     Listen(#[from] api::BindError),
     #[error("api.token_file: {0}")]
     Token(#[from] FileError),
-    #[error("pipeline {name}: {error}")]
-    Start { name: String, error: PipelineError },
-    #[error("pipeline {name}: {error}")]
-    Pipeline { name: String, error: PipelineError },
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("pipeline {}: {}", .0.name, .0.error)]
+    Pipeline(Failure),
     #[error("ended at once by a second signal; what was in flight is sent again by the next run")]
     SecondSignal,
 }
@@ -57,38 +82,67 @@ impl RunError {
     fn code(&self) -> u8 {
         match self {
             Self::Token(_)
-            | Self::Start {
-                error: PipelineError::Config(_) | PipelineError::KafkaConfig(_), ..
-            } => exit::CONFIGURATION,
+            | Self::Store(_)
+            | Self::Pipeline(Failure {
+                at_start: true,
+                error: PipelineError::Config(_) | PipelineError::KafkaConfig(_),
+                ..
+            }) => exit::CONFIGURATION,
             _ => exit::FAILED,
         }
     }
 }
 
-async fn serve(
-    settings: &Settings,
-    log: &Logger,
-    lines_dropped: Arc<AtomicU64>,
-) -> Result<(), RunError> {
+async fn serve(told: Told, log: &Logger, lines_dropped: Arc<AtomicU64>) -> Result<(), RunError> {
+    let Told { sources, least, settings, base, on_failure } = told;
     let mut endings = Endings::new().map_err(RunError::Signals)?;
+    let mut hangups = Hangups::new().map_err(RunError::Signals)?;
     info!(log, "keyway starts"; "version" => env!("CARGO_PKG_VERSION"));
     let token = settings.api.token.as_ref().map(wiring::secret).transpose()?;
+    let store = settings.api.state_dir.as_deref().map(Store::open).transpose()?;
     let bound = match settings.api.listen {
         Listen::Off => None,
         Listen::At(address) => Some(api::bind(address)?),
     };
-    let hangups = Hangups::new().map_err(RunError::Signals)?;
-    let (handles, files) = start(settings, log).await?;
-    let reopening = actix_rt::spawn(reopen(hangups, files, log.clone()));
-    let shown = Handles::from(handles.clone());
-    let server = bound.map(|bound| bound.serve(shown, lines_dropped, token, log));
-    let line = settings
-        .log
-        .stats_interval
+    let (stats_interval, alert_settings) = (settings.log.stats_interval, settings.alerts.clone());
+    let (handles, (failures, mut failed)) = (Handles::default(), mpsc::unbounded_channel());
+    let supervisor = Supervisor::new(Setup {
+        sources,
+        least,
+        settings,
+        base,
+        store,
+        handles: handles.clone(),
+        failures,
+        log: log.clone(),
+    });
+    let roster = supervisor.roster();
+    let supervisor = supervisor.start();
+    supervisor.do_send(Begin);
+    let server = bound.map(|bound| {
+        let led = api::Led { supervisor: supervisor.clone(), roster, handles: handles.clone() };
+        bound.serve(led, lines_dropped, token, log)
+    });
+    let line = stats_interval
         .map(|every| actix_rt::spawn(stats_line::every(every, handles.clone(), log.clone())));
-    let alerts = alerts::start(&settings.alerts, &handles, log);
-    let ended = lead(&handles, &mut endings, log).await;
-    reopening.abort();
+    let alerts = alerts::start(&alert_settings, &handles, log);
+    let ended = loop {
+        tokio::select! {
+            signal = endings.next() => {
+                info!(log, "stopping: requests in flight finish, offsets are committed, the group \
+                    is left; a second signal ends at once"; "signal" => signal);
+                break end(&supervisor, &mut endings, log).await;
+            }
+            _ = hangups.next() => {
+                info!(log, "SIGHUP: files are opened anew, and the configuration is read again");
+                supervisor.do_send(Reload);
+            }
+            Some(failure) = failed.recv() => if on_failure == OnFailure::End {
+                end(&supervisor, &mut endings, log).await?;
+                break Err(RunError::Pipeline(failure));
+            },
+        }
+    };
     // A second signal waits for nobody.
     if !matches!(ended, Err(RunError::SecondSignal)) {
         alerts.finish().await;
@@ -100,72 +154,29 @@ async fn serve(
     if let Some(server) = server {
         server.stop().await;
     }
-    ended
-}
-
-/// Starts all pipelines, or none: those that started before one that could not are stopped.
-async fn start(
-    settings: &Settings,
-    log: &Logger,
-) -> Result<(Vec<Handle>, Vec<FileSink>), RunError> {
-    let (mut handles, mut files): (Vec<Handle>, Vec<FileSink>) = Default::default();
-    for pipeline in &settings.pipelines {
-        match wiring::start(pipeline, log) {
-            Ok(started) => {
-                handles.push(started.handle);
-                files.extend(started.file);
-            }
-            Err(error) => {
-                stop_all(&handles).await;
-                return Err(RunError::Start { name: pipeline.name.clone(), error });
-            }
+    // One that failed while the others ended fails the process too.
+    match failed.try_recv() {
+        Ok(failure) if ended.is_ok() && on_failure == OnFailure::End => {
+            Err(RunError::Pipeline(failure))
         }
-    }
-    Ok((handles, files))
-}
-
-/// Has the files opened anew at each SIGHUP, for when another program has moved them.
-async fn reopen(mut hangups: Hangups, files: Vec<FileSink>, log: Logger) {
-    while hangups.next().await {
-        info!(log, "SIGHUP: files are opened anew"; "files" => files.len());
-        files.iter().for_each(FileSink::reopen);
+        _ => ended,
     }
 }
 
-async fn stop_all(handles: &[Handle]) {
-    handles.iter().for_each(Handle::stop);
-    join_all(handles.iter().map(Handle::wait)).await;
-}
-
-/// Waits for a signal or the end of a pipeline, and then for all to have ended.
-async fn lead(handles: &[Handle], endings: &mut Endings, log: &Logger) -> Result<(), RunError> {
-    let mut all = std::pin::pin!(outcome(handles));
-    let signal = tokio::select! {
-        ended = &mut all => return ended,
-        signal = endings.next() => signal,
-    };
-    info!(log, "stopping: requests in flight finish, offsets are committed, the group is left; \
-        a second signal ends at once"; "signal" => signal);
-    handles.iter().for_each(Handle::stop);
+/// Ends all pipelines, or the process at a second signal.
+async fn end(
+    supervisor: &Addr<Supervisor>,
+    endings: &mut Endings,
+    log: &Logger,
+) -> Result<(), RunError> {
     tokio::select! {
-        ended = &mut all => ended,
+        // It is gone when nothing is left to be ended.
+        _ = supervisor.send(EndAll) => Ok(()),
         signal = endings.next() => {
             warn!(log, "second signal"; "signal" => signal);
             Err(RunError::SecondSignal)
         }
     }
-}
-
-/// How the pipelines ended: the first failure stops the others.
-async fn outcome(handles: &[Handle]) -> Result<(), RunError> {
-    let ends = handles.iter().map(|handle| async move {
-        let ended = handle.wait().await;
-        if ended.is_err() {
-            handles.iter().for_each(Handle::stop);
-        }
-        ended.map_err(|error| RunError::Pipeline { name: handle.status().name, error })
-    });
-    join_all(ends).await.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -174,14 +185,13 @@ mod tests {
 
     #[test]
     fn what_is_refused_at_the_start_is_configuration_and_what_ends_later_is_failure() {
+        let code = |at_start, error| {
+            RunError::Pipeline(Failure { name: "a".to_owned(), at_start, error }).code()
+        };
         let refused = || PipelineError::KafkaConfig("no".to_owned());
-        let start = |error| RunError::Start { name: "a".to_owned(), error }.code();
-        assert_eq!(start(refused()), exit::CONFIGURATION);
-        assert_eq!(start(PipelineError::Config("no".to_owned())), exit::CONFIGURATION);
-        assert_eq!(start(PipelineError::Kafka("no".to_owned())), exit::FAILED);
-        assert_eq!(
-            RunError::Pipeline { name: "a".to_owned(), error: refused() }.code(),
-            exit::FAILED
-        );
+        assert_eq!(code(true, refused()), exit::CONFIGURATION);
+        assert_eq!(code(true, PipelineError::Config("no".to_owned())), exit::CONFIGURATION);
+        assert_eq!(code(true, PipelineError::Kafka("no".to_owned())), exit::FAILED);
+        assert_eq!(code(false, refused()), exit::FAILED);
     }
 }

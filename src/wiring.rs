@@ -76,46 +76,31 @@ pub fn start(settings: &PipelineSettings, log: &Logger) -> Result<Started, Pipel
     }
 }
 
-/// Has librdkafka and the sink take what is set for a pipeline, connecting to nobody.
+/// Has librdkafka and the sink take what is set for a pipeline, connecting to nobody: properties that
+/// contradict each other or name a file that cannot be read, a secret that cannot be sent.
 ///
 /// # Errors
 /// What the first of them refuses.
-pub fn try_pipeline(settings: &PipelineSettings) -> Result<(), String> {
+pub fn try_pipeline(settings: &PipelineSettings) -> Result<Tried, String> {
     if let Some(http) = settings.http() {
         sink(http).map_err(|error| error.to_string())?;
     }
-    admin::try_properties(&pipeline(settings)).map_err(|error| error.to_string())?;
-    Ok(())
+    admin::try_properties(&pipeline(settings)).map_err(|error| error.to_string())
 }
 
-/// Has librdkafka take the properties of the pipelines, connecting to nobody.
+/// The same for all pipelines.
 ///
 /// # Errors
-/// What it refuses, one line each: properties that contradict each other, or name a file that it
-/// cannot read.
-pub fn try_properties(settings: &Settings) -> Result<Vec<Tried>, Vec<String>> {
+/// What is refused, one line a pipeline.
+pub fn try_pipelines(settings: &Settings) -> Result<Vec<Tried>, Vec<String>> {
     let (mut tried, mut refused) = (Vec::new(), Vec::new());
     for settings in &settings.pipelines {
-        match admin::try_properties(&pipeline(settings)) {
+        match try_pipeline(settings) {
             Ok(clients) => tried.push(clients),
             Err(error) => refused.push(format!("pipeline {:?}: {error}", settings.name)),
         }
     }
     if refused.is_empty() { Ok(tried) } else { Err(refused) }
-}
-
-/// Has each sink take its settings, connecting to nobody.
-///
-/// # Errors
-/// What they refuse, one line each: a secret that cannot be sent, files that are gone meanwhile.
-pub fn try_sinks(settings: &Settings) -> Result<(), Vec<String>> {
-    let refused: Vec<String> = settings
-        .pipelines
-        .iter()
-        .filter_map(|settings| Some((settings, sink(settings.http()?).err()?)))
-        .map(|(settings, error)| format!("pipeline {:?}: {error}", settings.name))
-        .collect();
-    if refused.is_empty() { Ok(()) } else { Err(refused) }
 }
 
 /// What a sink cannot be made of.

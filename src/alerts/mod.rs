@@ -25,7 +25,7 @@ use std::time::Instant;
 
 use actix_rt::task::JoinHandle;
 use futures_util::future::join_all;
-use keyway_actors::Handle;
+use keyway_actors::Handles;
 use keyway_actors::core::Moment;
 use slog::Logger;
 use tokio::sync::watch::Sender;
@@ -44,18 +44,18 @@ pub struct Alerts {
     tasks: Vec<JoinHandle<()>>,
 }
 
-/// Watches these pipelines. To be called within an actix system, when the pipelines have just been
-/// started: what they have counted since then is told of. A handle of each is kept until the end.
-pub fn start(settings: &[AlertSettings], pipelines: &[Handle], log: &Logger) -> Alerts {
+/// Watches these pipelines. To be called within an actix system, before they are started: what they
+/// have counted since then is told of.
+pub fn start(settings: &[AlertSettings], pipelines: &Handles, log: &Logger) -> Alerts {
     let (stop, started) = (Sender::new(false), Instant::now());
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let tasks = settings.iter().map(|it| {
         let alert = Alert::new(it, name.as_str().into());
         let (url, template) = (it.url.clone(), it.template.clone());
         let webhook = Webhook::new(alert, url, template, name.clone(), log.clone());
-        let pipelines = pipelines.to_vec();
+        let pipelines = pipelines.clone();
         let around = Surroundings {
-            look: move || pipelines.iter().map(Handle::status).collect(),
+            look: move || pipelines.statuses(),
             clock: move || Moment(started.elapsed()),
             tick: TICK,
             last_words: LAST_WORDS,

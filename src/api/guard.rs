@@ -7,7 +7,6 @@
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::Error;
-use actix_web::HttpResponse;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
@@ -15,9 +14,15 @@ use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap, WWW_AUTHENTICATE};
 use actix_web::http::uri::Authority;
 use actix_web::middleware::Next;
 use actix_web::web;
+use actix_web::{HttpRequest, HttpResponse};
 use keyway_actors::sink::http::Secret;
 use keyway_actors::web::Problem;
 use subtle::ConstantTimeEq;
+
+use crate::supervisor::Who;
+
+/// The name of the token, of which there is one.
+const TOKEN: &str = "api.token";
 
 /// What is answered without a token.
 const HEALTH: [&str; 2] = ["/livez", "/readyz"];
@@ -53,6 +58,14 @@ impl Guard {
         refused.headers_mut().insert(WWW_AUTHENTICATE, scheme);
         Some(refused)
     }
+}
+
+/// Who sends a request, for the log.
+pub fn who(request: &HttpRequest) -> Who {
+    let guard = request.app_data::<web::Data<Guard>>();
+    let token = guard.and_then(|guard| guard.token.as_ref()).map(|_| TOKEN);
+    let from = request.peer_addr().map_or_else(String::new, |address| address.to_string());
+    Who { token, from }
 }
 
 /// Lets a request through, or refuses it.

@@ -7,6 +7,7 @@
 
 pub mod guard;
 mod lease;
+mod resource;
 #[cfg(test)]
 mod tests;
 
@@ -16,17 +17,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use actix::Addr;
 use actix_web::dev::ServerHandle;
 use actix_web::http::{KeepAlive, StatusCode};
 use actix_web::middleware::from_fn;
 use actix_web::rt::task::JoinHandle;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::web::PayloadConfig;
+use actix_web::{App, HttpServer, web};
 use keyway_actors::Handles;
 use keyway_actors::sink::http::Secret;
 use keyway_actors::web::{Families, Probes, Problem, counter, reading};
 use slog::{Logger, error, info};
 
 use self::guard::Guard;
+use crate::supervisor::{Phase, Roster, Stage, Supervisor};
+
+/// The most bytes of a body.
+const MOST_BODY: usize = 1 << 20;
 
 /// How long answers under way may take when the process ends, in seconds.
 const LAST_ANSWERS: u64 = 1;
@@ -98,16 +105,15 @@ impl Bound {
     }
 
     /// Answers from now on, about these pipelines and the log lines dropped so far. To be called
-    /// within an actix system; `token` is what whoever asks must know. The pipelines stop as their other handles say, for a handle is kept
-    /// here until [`Server::stop`].
+    /// within an actix system; `token` is what whoever asks must know.
     pub fn serve(
         self,
-        pipelines: Handles,
+        led: Led,
         lines_dropped: Arc<AtomicU64>,
         token: Option<Secret>,
         log: &Logger,
     ) -> Server {
-        let shown = Shown { pipelines, lines_dropped };
+        let shown = Shown { led, lines_dropped };
         let guard = Guard::new(token, self.address);
         self.serve_with(shown, guard, LIMITS, log)
     }
@@ -169,23 +175,39 @@ fn failed(error: &io::Error, log: &Logger) {
     error!(log, "api ended: health and metrics are not served any more"; "error" => %error);
 }
 
+/// The pipelines, and who leads them.
+#[derive(Clone)]
+pub struct Led {
+    /// Who decides.
+    pub supervisor: Addr<Supervisor>,
+    /// What is known of them.
+    pub roster: Roster,
+    /// How those are doing that are there.
+    pub handles: Handles,
+}
+
 /// What the answers are made of.
 #[derive(Clone)]
 struct Shown {
-    pipelines: Handles,
+    led: Led,
     lines_dropped: Arc<AtomicU64>,
 }
 
 impl Shown {
     fn routes(&self, config: &mut web::ServiceConfig) {
         let lines_dropped = Arc::clone(&self.lines_dropped);
-        let probes = Probes::of(self.pipelines.clone()).with_metrics(move |families| {
-            of_process(families, lines_dropped.load(Ordering::Relaxed));
-        });
+        let (handles, roster) = (self.led.handles.clone(), self.led.roster.clone());
+        let probes = Probes::of(handles.clone())
+            .supervised(move || hindrances(&roster))
+            .with_metrics(move |families| {
+                of_process(families, lines_dropped.load(Ordering::Relaxed));
+            });
         config
             .configure(|config| probes.configure(config))
-            .service(web::scope("/v1").configure(reading(self.pipelines.clone())))
-            .default_service(web::to(nothing_here));
+            .app_data(web::Data::new(self.led.clone()))
+            .app_data(PayloadConfig::new(MOST_BODY))
+            .service(resource::mounted().configure(reading(handles)))
+            .default_service(web::to(async || nothing_here().response()));
     }
 }
 
@@ -198,9 +220,26 @@ fn of_process(families: &mut Families, lines_dropped: u64) {
     );
 }
 
-async fn nothing_here() -> HttpResponse {
-    let detail = "nothing here; there is /livez (200 while every pipeline makes progress, else 503 \
-        and why), /readyz (200 while every pipeline has joined its group, else 503 and why), \
-        /metrics (for Prometheus) and /v1/verify (whether every record is accounted for)";
-    Problem::new(StatusCode::NOT_FOUND, detail).response()
+/// Why pipelines that are to run do not, where there is nothing that could tell of itself.
+fn hindrances(roster: &Roster) -> Vec<String> {
+    let why = |phase: Phase| match phase {
+        Phase::Starting => Some("is starting".to_owned()),
+        Phase::Failed(why) => Some(format!("has failed: {why}")),
+        Phase::Up | Phase::Stopped => None,
+    };
+    let of_all = match roster.stage() {
+        Stage::Begins => Some("keyway is starting".to_owned()),
+        Stage::Runs => None,
+        Stage::Ends => Some("keyway is stopping".to_owned()),
+    };
+    let all = roster.all().into_iter();
+    let of_each = all.filter_map(|(name, it)| Some(format!("pipeline {name}: {}", why(it.phase)?)));
+    of_all.into_iter().chain(of_each).collect()
+}
+
+fn nothing_here() -> Problem {
+    let detail = "nothing here; there is /v1/pipelines (what runs, to be led), /v1/verify (whether \
+        every record is accounted for), /livez, /readyz, /metrics (for Prometheus) and /docs (what \
+        can be asked, and how)";
+    Problem::new(StatusCode::NOT_FOUND, detail)
 }

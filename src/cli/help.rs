@@ -53,6 +53,17 @@ pub const RUN_EXAMPLES: Examples = &[
     ),
 ];
 
+/// Of `serve`.
+pub const SERVE_EXAMPLES: Examples = &[
+    ("Pipelines made over REST, kept in a folder:", "keyway serve --state-dir /var/lib/keyway"),
+    (
+        "Make one:",
+        "curl localhost:8000/v1/pipelines --json '{\"name\": \"orders\", \"topics\": [\"orders\"], \
+         \"kafka\": {\"bootstrap.servers\": \"localhost:9092\"}, \
+         \"http\": {\"url\": \"http://localhost:8080/orders\"}}'",
+    ),
+];
+
 /// Of `check`.
 pub const CHECK_EXAMPLES: Examples = &[
     ("Say everything that is wrong with a file:", "keyway check --config keyway.toml"),

@@ -61,6 +61,13 @@ pub enum Command {
     /// one stops at once.
     #[command(after_help = help::SHORT, after_long_help = help::long(help::RUN_EXAMPLES))]
     Run(PipelineFlags),
+    /// Lead pipelines over REST
+    ///
+    /// Runs the pipelines of the configuration, if there are any, and those that are made through the
+    /// API (`--listen`), which `--state-dir` keeps. A pipeline that fails shows that, and the others go
+    /// on. SIGHUP reads the configuration again.
+    #[command(after_help = help::SHORT, after_long_help = help::long(help::SERVE_EXAMPLES))]
+    Serve(PipelineFlags),
     /// Check the configuration, deliver nothing
     #[command(after_help = help::SHORT, after_long_help = help::long(help::CHECK_EXAMPLES))]
     Check(CheckArgs),
@@ -166,6 +173,13 @@ pub struct PipelineFlags {
     file_root: Option<String>,
     #[arg(
         long,
+        value_name = "FOLDER",
+        help_heading = help::PROCESS,
+        help = help::flag("Folder for pipelines made by API", &table::API_STATE_DIR.row)
+    )]
+    state_dir: Option<String>,
+    #[arg(
+        long,
         value_name = "LEVEL",
         help_heading = help::PROCESS,
         help = help::flag("trace, debug, info, warn, error", &table::LOG_LEVEL.row)
@@ -192,6 +206,7 @@ impl PipelineFlags {
             ("--arbiters", &self.arbiters),
             ("--listen", &self.listen),
             ("--insecure", &self.insecure),
+            ("--state-dir", &self.state_dir),
             ("--file-root", &self.file_root),
             ("--log-level", &self.log_level),
             ("--log-format", &self.log_format),

@@ -10,8 +10,7 @@ mod checks;
 mod document;
 mod environment;
 mod file;
-#[allow(dead_code, reason = "it is for the API, which takes no pipelines yet")]
-pub mod file_root;
+mod file_root;
 mod fill;
 mod http;
 mod kafka;

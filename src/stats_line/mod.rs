@@ -3,34 +3,32 @@
 //! Counts are since the start, except the rate, which is since the line before. A pipeline that has
 //! ended has its last line and then none.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use keyway_actors::stats::PartitionStatus;
-use keyway_actors::{Handle, State, Status};
+use keyway_actors::{Handles, State, Status};
 use slog::{Logger, info};
 use tokio::time::{MissedTickBehavior, interval_at};
 
-/// Says the counts of these pipelines, again and again, until they have all ended.
-pub async fn every(interval: Duration, pipelines: Vec<Handle>, log: Logger) {
+/// Says the counts of the pipelines that there are, again and again.
+pub async fn every(interval: Duration, pipelines: Handles, log: Logger) {
     let mut ticks = interval_at(tokio::time::Instant::now() + interval, interval);
     // After a halt of the whole process one line is enough.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut lines: Vec<_> =
-        pipelines.into_iter().map(|it| (it, Rate::begin(Instant::now()))).collect();
-    while !lines.is_empty() {
-        ticks.tick().await;
-        lines.retain_mut(|(pipeline, rate)| {
-            let status = pipeline.status();
-            say(&status, rate.next(status.totals.delivered, Instant::now()), &log);
-            !matches!(status.state, State::Stopped | State::Failed)
-        });
+    let mut lines = Lines { since: Instant::now(), lines: BTreeMap::new() };
+    loop {
+        let now = ticks.tick().await.into_std();
+        for (status, rate) in lines.next(pipelines.statuses(), now) {
+            say(&status, rate, &log);
+        }
     }
 }
 
 /// Says the counts once more, at the end of the process.
-pub fn last(pipelines: &[Handle], log: &Logger) {
-    for pipeline in pipelines {
-        say(&pipeline.status(), 0, log);
+pub fn last(pipelines: &Handles, log: &Logger) {
+    for status in pipelines.statuses() {
+        say(&status, 0, log);
     }
 }
 
@@ -56,6 +54,37 @@ fn say(status: &Status, rate: u64, log: &Logger) {
         "parked" => totals.lanes_parked,
         "lag" => lag,
     );
+}
+
+/// The pipelines that there were at the last look.
+struct Lines {
+    since: Instant,
+    lines: BTreeMap<String, Line>,
+}
+
+struct Line {
+    rate: Rate,
+    has_ended: bool,
+}
+
+impl Lines {
+    /// Those of which something is to be said, with their rates.
+    fn next(&mut self, statuses: Vec<Status>, now: Instant) -> Vec<(Status, u64)> {
+        self.lines.retain(|name, _| statuses.iter().any(|status| status.name == *name));
+        let since = std::mem::replace(&mut self.since, now);
+        let mut said = Vec::new();
+        for status in statuses {
+            let new = || Line { rate: Rate::begin(since), has_ended: false };
+            let line = self.lines.entry(status.name.clone()).or_insert_with(new);
+            let rate = line.rate.next(status.totals.delivered, now);
+            let has_ended = matches!(status.state, State::Stopped | State::Failed);
+            let was_said = std::mem::replace(&mut line.has_ended, has_ended) && has_ended;
+            if !was_said {
+                said.push((status, rate));
+            }
+        }
+        said
+    }
 }
 
 /// A counter per second between two looks.

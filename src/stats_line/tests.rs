@@ -32,7 +32,7 @@ async fn each_pipeline_has_a_line_an_interval_and_none_once_it_has_ended() {
     let (first, second) = (start("first"), start("second"));
     let kept = Kept::default();
     let log = Logger::root(kept.clone(), o!());
-    let pipelines = vec![first.clone(), second.clone()];
+    let pipelines = Handles::from(vec![first.clone(), second.clone()]);
     let saying = actix_rt::spawn(every(Duration::from_millis(5), pipelines, log));
     let of = |name: &str| {
         let word = format!(" pipeline={name} ");
@@ -56,5 +56,5 @@ async fn each_pipeline_has_a_line_an_interval_and_none_once_it_has_ended() {
     assert!(of("first").iter().any(|line| line.contains(" state=Stopped ")));
     second.stop();
     second.wait().await.unwrap();
-    saying.await.unwrap();
+    saying.abort();
 }

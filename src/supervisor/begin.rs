@@ -8,7 +8,7 @@ use slog::{error, info, warn};
 
 use super::definition::{Definition, line};
 use super::message::Begin;
-use super::roster::Origin;
+use super::roster::{Origin, Stage};
 use super::slot::Run;
 use super::store::Store;
 use super::{Entry, Supervisor};
@@ -22,6 +22,7 @@ impl Handler<Begin> for Supervisor {
             let name = settings.name.clone();
             self.add(&name, Definition::of_configuration(settings), Run::Running, context);
         }
+        self.roster.set_stage(Stage::Runs);
         let (store, base) = (self.store.clone(), self.base.clone());
         let kept = async move {
             let Some(store) = store else { return Ok(Vec::new()) };

@@ -10,7 +10,7 @@ use slog::info;
 use super::definition::{Definition, Wrong};
 use super::message::{Define, Delete, Gone, Lead, Order, Over, Put, Refused};
 use super::roster::Origin;
-use super::slot::{End, Run};
+use super::slot::Run;
 use super::store::{Kept, Store};
 use super::{Entry, MOST_PIPELINES, Supervisor};
 use crate::settings::{self, Body, PipelineSettings};

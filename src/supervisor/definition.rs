@@ -41,7 +41,7 @@ impl Definition {
     /// Everything that is wrong with it.
     pub fn of_body(body: Body, base: &Base) -> Result<Self, Wrong> {
         let settings = base.pipeline(&body).map_err(|problems| told(&problems))?;
-        wiring::try_pipeline(&settings).map_err(|why| vec![(None, why)])?;
+        wiring::try_pipeline(&settings).map_err(|why| vec![(None, why)])?.let_go();
         Ok(Self { settings: Ok(Arc::new(settings)), ..Self::broken(body, String::new()) })
     }
 

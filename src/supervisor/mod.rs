@@ -17,27 +17,23 @@ mod store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler,
-    ResponseFuture, WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
 use actix_rt::task::spawn_blocking;
 use keyway_actors::sink::file::FileSink;
 use keyway_actors::{Handle, Handles, PipelineError};
-use slog::{Logger, error, info, warn};
+use slog::{Logger, error, info};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub use self::definition::Definition;
 pub use self::message::{
     Begin, Define, Delete, EndAll, Gone, Lead, Order, Over, Put, Refused, Reload, Who,
 };
-pub use self::roster::{Member, Origin, Phase, Roster};
+pub use self::roster::{Member, Origin, Phase, Roster, Stage};
 pub use self::slot::{End, Run};
 pub use self::store::{Store, StoreError};
 
 use self::slot::{Slot, Step};
-use self::store::Kept;
-use crate::settings::{Base, Body, Least, Settings, Sources};
+use crate::settings::{Base, Least, Settings, Sources};
 use crate::wiring::{self, Started};
 
 /// The most pipelines of a process. Each has four threads and more of librdkafka's.
@@ -282,6 +278,7 @@ impl Handler<EndAll> for Supervisor {
     fn handle(&mut self, _: EndAll, context: &mut Context<Self>) -> ResponseFuture<()> {
         let (all, ended) = oneshot::channel();
         self.closing.get_or_insert_default().push(all);
+        self.roster.set_stage(Stage::Ends);
         let names: Vec<String> = self.entries.keys().cloned().collect();
         for name in names {
             if let Some(entry) = self.entries.get_mut(&name) {

@@ -40,7 +40,8 @@ fn read(sources: &Sources, least: Least) -> Result<(Settings, Base), Vec<String>
         settings::load_with_base(sources, least).map_err(|problems| problems.lines())?;
     for pipeline in &settings.pipelines {
         wiring::try_pipeline(pipeline)
-            .map_err(|why| vec![format!("pipeline {:?}: {why}", pipeline.name)])?;
+            .map_err(|why| vec![format!("pipeline {:?}: {why}", pipeline.name)])?
+            .let_go();
     }
     Ok((settings, base))
 }

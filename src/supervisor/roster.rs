@@ -1,13 +1,13 @@
 //! What is known of every pipeline, for whoever shows it: read without asking the supervisor.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::slot::Run;
 use crate::settings::Body;
 
 /// Where a pipeline is defined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// In the configuration file, or by flags and variables: the API cannot change it.
@@ -44,28 +44,62 @@ pub struct Member {
     pub leaving: bool,
 }
 
+/// How far the process is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// Its pipelines are not known yet.
+    #[default]
+    Begins,
+    /// They are.
+    Runs,
+    /// They end.
+    Ends,
+}
+
 /// The pipelines by name; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Roster(Arc<RwLock<BTreeMap<String, Member>>>);
+pub struct Roster(Arc<RwLock<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    stage: Stage,
+    members: BTreeMap<String, Member>,
+}
 
 impl Roster {
     pub(super) fn set(&self, name: &str, member: Member) {
-        let mut members = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        members.insert(name.to_owned(), member);
+        self.write().members.insert(name.to_owned(), member);
     }
 
     pub(super) fn remove(&self, name: &str) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.write().members.remove(name);
+    }
+
+    pub(super) fn set_stage(&self, stage: Stage) {
+        self.write().stage = stage;
+    }
+
+    /// How far the process is.
+    pub fn stage(&self) -> Stage {
+        self.read().stage
     }
 
     /// The pipeline of that name.
     pub fn get(&self, name: &str) -> Option<Member> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.read().members.get(name).cloned()
     }
 
     /// All, by name.
     pub fn all(&self) -> Vec<(String, Member)> {
-        let members = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        members.iter().map(|(name, member)| (name.clone(), member.clone())).collect()
+        let inner = self.read();
+        inner.members.iter().map(|(name, member)| (name.clone(), member.clone())).collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

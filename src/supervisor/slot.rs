@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What a pipeline is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Run {
     /// Deliver.

@@ -109,6 +109,11 @@ impl Drop for Tried {
 }
 
 impl Tried {
+    /// Lets go of them without waiting, in a process that goes on.
+    pub fn let_go(mut self) {
+        self.0.clear();
+    }
+
     fn make<C: FromClientConfig + Send + 'static>(
         &mut self,
         mut config: ClientConfig,

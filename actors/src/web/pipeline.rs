@@ -44,6 +44,21 @@ pub struct Pipelines {
 }
 
 impl Pipeline {
+    /// One that is not there, and counts nothing: it is starting.
+    pub fn without_counts(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            state: State::Starting,
+            joined: false,
+            cut_off: false,
+            partitions_assigned: 0,
+            totals: Totals::default(),
+            destinations: Vec::new(),
+            parked_for_seconds: None,
+            failure: None,
+        }
+    }
+
     /// As it is now. Asks no actor and waits for nothing.
     pub fn of(handle: &Handle) -> Self {
         handle.status().into()

@@ -15,10 +15,14 @@ use super::family::Families;
 use super::problem::Problem;
 use super::routes::{self, Route};
 use super::{health, metrics};
+use crate::handle::{State, Status};
 use crate::handles::Handles;
 
 /// Adds what a program counts itself.
 type More = Arc<dyn Fn(&mut Families) + Send + Sync>;
+
+/// Tells why a program is not ready beside what its handles tell.
+type Hindrances = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
 /// What probes and scrapers are told, of all pipelines together.
 #[derive(Clone)]
@@ -26,6 +30,7 @@ pub struct Probes {
     handles: Handles,
     patience: Duration,
     more: Option<More>,
+    hindrances: Option<Hindrances>,
 }
 
 impl fmt::Debug for Probes {
@@ -37,7 +42,7 @@ impl fmt::Debug for Probes {
 impl Probes {
     /// Of these pipelines; those that come and go later come and go here too.
     pub fn of(handles: impl Into<Handles>) -> Self {
-        Self { handles: handles.into(), patience: health::PATIENCE, more: None }
+        Self { handles: handles.into(), patience: health::PATIENCE, more: None, hindrances: None }
     }
 
     /// How long a thread of a pipeline may be silent and the process still count as alive: ten
@@ -55,6 +60,34 @@ impl Probes {
     pub fn with_metrics(mut self, more: impl Fn(&mut Families) + Send + Sync + 'static) -> Self {
         self.more = Some(Arc::new(more));
         self
+    }
+
+    /// For a program that starts and ends pipelines itself. One that has ended, however it did, is no
+    /// reason to restart the program, nor is it waited for by `/readyz`, but for what `hindrances`
+    /// tells, a line each: it must not wait.
+    #[must_use]
+    pub fn supervised(
+        mut self,
+        hindrances: impl Fn() -> Vec<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.hindrances = Some(Arc::new(hindrances));
+        self
+    }
+
+    /// How the pipelines are doing whose state is of account.
+    fn statuses(&self) -> Vec<Status> {
+        let mut statuses = self.handles.statuses();
+        if self.hindrances.is_some() {
+            statuses.retain(|it| !matches!(it.state, State::Stopped | State::Failed));
+        }
+        statuses
+    }
+
+    /// Why the program is not ready.
+    fn hindrances(&self) -> Vec<String> {
+        let mut hindrances = health::not_ready(&self.statuses());
+        hindrances.extend(self.hindrances.iter().flat_map(|told| told()));
+        hindrances
     }
 
     /// Mounts them: for `App::configure` and `Scope::configure`.
@@ -96,7 +129,7 @@ pub(super) fn routes() -> Vec<Route> {
     ),
 )]
 async fn livez(probes: web::Data<Probes>) -> HttpResponse {
-    answer(&health::not_alive(&probes.handles.statuses(), probes.patience))
+    answer(&health::not_alive(&probes.statuses(), probes.patience))
 }
 
 /// Whether every pipeline delivers as it should
@@ -124,7 +157,7 @@ async fn livez(probes: web::Data<Probes>) -> HttpResponse {
     ),
 )]
 async fn readyz(probes: web::Data<Probes>) -> HttpResponse {
-    answer(&health::not_ready(&probes.handles.statuses()))
+    answer(&probes.hindrances())
 }
 
 /// 200 where nothing is wrong, else 503 with a line for each thing that is.

@@ -37,7 +37,7 @@ async fn a_pipeline_that_stops_on_an_error_is_told_of_to_each_webhook_before_the
     let settings = servers
         .each_ref()
         .map(|server| AlertSettings::new(WebhookUrl::parse(&server.url()).unwrap()));
-    let alerts = start(&settings, std::slice::from_ref(&pipeline), &Logger::root(Discard, o!()));
+    let alerts = start(&settings, &pipeline.clone().into(), &Logger::root(Discard, o!()));
     pipeline.wait().await.unwrap_err();
     alerts.finish().await;
     for server in servers {

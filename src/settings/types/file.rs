@@ -22,7 +22,6 @@ impl PipelineSettings {
         }
     }
 
-    #[cfg(test)]
     /// Its file, where its records go into one.
     pub fn file(&self) -> Option<&FileSettings> {
         match &self.sink {
