@@ -7,14 +7,11 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use keyway_actors::sink::file::{FileSettings, FileSink, Format};
 use keyway_actors::{Handle, Pipeline, PipelineConfig};
-use serde_json::Value;
 
 use support::*;
 
@@ -32,48 +29,6 @@ fn start(mock: &Mock, topic: &str, group: &str, sink: &FileSink) -> Handle {
 
 fn wait(pipeline: &Handle) {
     actix_rt::System::new().block_on(pipeline.wait()).unwrap();
-}
-
-/// A record in a file: partition, offset and number.
-type Written = (i64, i64, i64);
-
-/// The records of the files of a folder, by key: those of each file that has some, in its order.
-fn written(folder: &Path) -> BTreeMap<String, Vec<Vec<Written>>> {
-    let mut found = BTreeMap::<_, Vec<_>>::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
-        assert!(text.is_empty() || text.ends_with('\n'), "a torn line");
-        let mut of_file = BTreeMap::<_, Vec<_>>::new();
-        for line in text.lines() {
-            let line: Value = serde_json::from_str(line).unwrap();
-            let number = |value: &Value| value.as_i64().unwrap();
-            let record =
-                (number(&line["partition"]), number(&line["offset"]), number(&line["value"]["n"]));
-            assert_eq!(line["key"], line["value"]["key"]);
-            of_file.entry(line["key"].as_str().unwrap().to_owned()).or_default().push(record);
-        }
-        for (key, records) in of_file {
-            found.entry(key).or_default().push(records);
-        }
-    }
-    found
-}
-
-/// Every record is there once, and those of a key are in their order: in each file, and one file
-/// after the other.
-fn assert_exact(folder: &Path, sent: &[Sent]) {
-    let written = written(folder);
-    let mut places: Vec<_> = written.values().flatten().flatten().map(|it| (it.0, it.1)).collect();
-    places.sort_unstable();
-    let mut expected: Vec<_> =
-        sent.iter().map(|it| (i64::from(it.id.partition), it.id.offset)).collect();
-    expected.sort_unstable();
-    assert_eq!(places, expected);
-    for (key, mut files) in written {
-        files.sort_by_key(|records| records[0].2);
-        let records = files.concat();
-        assert!(records.is_sorted_by_key(|it| it.2), "{key}: {records:?}");
-    }
 }
 
 #[test]
@@ -97,7 +52,7 @@ fn lanes_keep_their_order_in_a_file_that_is_moved_and_rotated() {
     let deliveries = pipeline.status().totals.requests.iter().sum::<u64>();
     pipeline.stop();
     wait(&pipeline);
-    assert_exact(folder.path(), &sent);
+    written::assert_exact(folder.path(), &sent);
     assert!(deliveries < 3_000, "records go together: {deliveries} deliveries");
 }
 
@@ -116,5 +71,5 @@ fn what_was_written_before_a_stop_at_once_is_not_written_again() {
         pipeline.stop_within(Duration::ZERO);
         wait(&pipeline);
     }
-    assert_exact(folder.path(), &sent);
+    written::assert_exact(folder.path(), &sent);
 }

@@ -16,6 +16,7 @@ mod support;
 mod kafka {
     mod crashes;
     mod cut;
+    mod files;
     mod gaps;
     mod keys;
     mod limits;

@@ -25,6 +25,7 @@ mod mock {
     mod destinations;
     mod events;
     mod explaining;
+    mod files;
     mod flow;
     mod observing;
     mod order;

@@ -478,6 +478,35 @@ fn api_insecure_is_for_whom_other_machines_may_ask_without_a_token() {
 }
 
 #[test]
+fn file_path_is_where_records_go_in_place_of_a_url() {
+    let stage = Stage::new(1);
+    stage.produce((0..5).map(|n| Record::new("k", format!("v{n}"))).collect());
+    let keyway = quick(Keyway::run(&stage.mock)).topic(&stage.topic).group(&stage.group);
+    let path = keyway.write("records", "");
+    let mut keyway = keyway.env("KEYWAY_FILE_PATH", path.display()).start();
+    stage.wait_all_committed();
+    let text = std::fs::read_to_string(path).expect("the file is there");
+    assert_eq!(text, "v0\nv1\nv2\nv3\nv4\n");
+    keyway.stop();
+}
+
+#[test]
+fn api_file_root_is_a_folder_that_is_there() {
+    let check = |root: &str| {
+        Keyway::command(["check"])
+            .env("KEYWAY_BROKERS", "localhost:9092")
+            .env("KEYWAY_TOPICS", "orders")
+            .env("KEYWAY_URL", "http://localhost:8080/")
+            .env("KEYWAY_API_FILE_ROOT", root)
+            .output()
+    };
+    let refused = check("/nowhere/at/all");
+    let why = "KEYWAY_API_FILE_ROOT: expected a folder that is there, got /nowhere/at/all";
+    assert!(refused.code == 78 && refused.stderr.contains(why), "{refused:?}");
+    assert_eq!(check("/").code, 0);
+}
+
+#[test]
 fn any_property_of_librdkafka_is_passed_through() {
     let stage = Stage::new(1);
     let sent = stage.produce(numbered(5, 5));

@@ -21,6 +21,7 @@ mod ports;
 mod records;
 mod tls;
 mod wait;
+pub mod written;
 
 pub use child::Guarded;
 pub use cluster::{Access, Cluster, Committed, Load, Received, Watermarks};
