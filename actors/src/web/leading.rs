@@ -89,13 +89,13 @@ async fn resume(Named(handle): Named) -> Result<HttpResponse, Problem> {
             example = examples::pipeline,
         ),
         UnknownPipeline,
-        Ended,
+        HasFailed,
     ),
 )]
 async fn drain(Named(handle): Named) -> Result<HttpResponse, Problem> {
     match handle.status().state {
         State::Failed => Err(too_late(handle.name(), "has failed")),
-        // Draining what drains, or has, changes nothing.
+        // To drain what drains, or has stopped, changes nothing.
         _ => Ok(led(&handle, Handle::drain)),
     }
 }
@@ -128,5 +128,14 @@ impl IntoResponses for Ended {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         too_late("orders", "has stopped")
             .documented("It has ended, or is about to, and is not led any more.")
+    }
+}
+
+/// The answer where a pipeline cannot be drained.
+enum HasFailed {}
+
+impl IntoResponses for HasFailed {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        too_late("orders", "has failed").documented("It has failed, and is not led any more.")
     }
 }

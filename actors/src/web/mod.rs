@@ -57,7 +57,8 @@ use crate::handles::Handles;
 /// on, for `App::service` and `Scope::service`.
 ///
 /// It has all of `/v1` where it is mounted: an application with a `/v1` of its own mounts it in a
-/// scope of another name. Routes of the application that are registered before it come first.
+/// scope of another name. Routes of the application that are registered before it come first. A
+/// pipeline whose handle is dropped elsewhere goes on while the set that is mounted has one.
 pub fn scope(handles: impl Into<Handles>) -> Scope {
     let shown = web::Data::new(Shown(handles.into()));
     web::scope("/v1")

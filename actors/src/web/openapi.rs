@@ -8,7 +8,7 @@ use utoipa::OpenApi;
 use utoipa::openapi;
 
 use super::partition::Partitions;
-use super::pipeline::{Pipeline, Pipelines};
+use super::pipeline::Pipelines;
 use super::problem::Problem;
 use super::routes;
 use super::verify::Verification;
@@ -28,7 +28,7 @@ const PROBES: &str = "probes";
 struct Details;
 
 #[derive(OpenApi)]
-#[openapi(components(schemas(Pipeline, Pipelines)))]
+#[openapi(components(schemas(Pipelines)))]
 struct Whole;
 
 #[derive(OpenApi)]
