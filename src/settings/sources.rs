@@ -26,6 +26,12 @@ pub struct Sources {
 }
 
 impl Sources {
+    /// Nothing at all.
+    #[cfg(test)]
+    pub fn none() -> Self {
+        Self { flags: Flags::default(), environment: Environment::default(), cores: 2 }
+    }
+
     /// The flags given, with this process's environment and machine.
     pub fn of_process(flags: Flags) -> Self {
         Self {

@@ -8,13 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use actix::Actor;
 use actix_web::http::{Method, StatusCode, header};
 use awc::Client;
 use keyway_actors::Handles;
 use slog::{Discard, Logger, o};
 
 use super::guard::Guard;
-use super::{BindError, LIMITS, Limits, Server, Shown, bind};
+use super::{BindError, LIMITS, Led, Limits, Server, Shown, bind};
+use crate::settings::{self, Least, Sources};
+use crate::supervisor::{Begin, Setup, Supervisor};
 
 /// How long any wait may last before its test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -38,7 +41,7 @@ impl Api {
     fn guarded(limits: Limits, guard: impl FnOnce(SocketAddr) -> Guard) -> Self {
         let bound = bind(([127, 0, 0, 1], 0).into()).unwrap();
         let lines_dropped = Arc::new(AtomicU64::new(5));
-        let shown = Shown { pipelines: Handles::default(), lines_dropped };
+        let shown = Shown { led: led(), lines_dropped };
         let address = bound.address();
         Self { address, server: bound.serve_with(shown, guard(address), limits, &log()) }
     }
@@ -59,6 +62,26 @@ impl Api {
     async fn get(&self, path: &str) -> (StatusCode, String) {
         self.ask(Method::GET, path).await
     }
+}
+
+/// No pipelines, and who makes some.
+fn led() -> Led {
+    let (sources, handles) = (Sources::none(), Handles::default());
+    let (settings, base) = settings::load_with_base(&sources, Least::None).unwrap();
+    let supervisor = Supervisor::new(Setup {
+        sources,
+        least: Least::None,
+        settings,
+        base,
+        store: None,
+        handles: handles.clone(),
+        failures: tokio::sync::mpsc::unbounded_channel().0,
+        log: log(),
+    });
+    let roster = supervisor.roster();
+    let supervisor = supervisor.start();
+    supervisor.do_send(Begin);
+    Led { supervisor, roster, handles }
 }
 
 fn log() -> Logger {
