@@ -102,12 +102,9 @@ impl Dispatcher {
     ) {
         let of_stay = |entry: &&Entry<Record>| entry.item().assignment().epoch() == epoch;
         let wanted = queued.filter(of_stay).filter(|entry| round.is_wanted(entry.item()));
-        let (mut records, mut first) = (0, None::<&Record>);
-        for record in wanted.map(Entry::item) {
-            records += 1;
-            first = first.filter(|first| first.offset() < record.offset()).or(Some(record));
-        }
-        let Some(first) = first else { return };
+        let mut records = 0;
+        let counted = wanted.map(Entry::item).inspect(|_| records += 1);
+        let Some(first) = counted.min_by_key(|record| record.offset()) else { return };
         let is =
             |item: &Record| item.offset() == first.offset() && item.assignment().epoch() == epoch;
         let behind = self.desk.position(first.lane_id(), is).map_or(0, |it| it.behind as u64);
