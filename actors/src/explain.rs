@@ -59,6 +59,7 @@ pub enum Question {
 
 /// The answer to a [`Question`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 #[serde(tag = "about", rename_all = "snake_case")]
 pub enum Explanation {
     /// Of a record.
@@ -69,6 +70,7 @@ pub enum Explanation {
 
 /// Where a record is and why it waits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 pub struct RecordExplanation {
     /// Its topic.
     pub topic: String,
@@ -90,6 +92,7 @@ pub struct RecordExplanation {
 
 /// Where the records of a key are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 pub struct KeyExplanation {
     /// The topic.
     pub topic: String,
@@ -102,6 +105,7 @@ pub struct KeyExplanation {
 
 /// The records of a key in one partition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 pub struct KeyInPartition {
     /// The partition.
     pub partition: i32,

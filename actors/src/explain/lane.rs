@@ -9,6 +9,7 @@ use crate::core::Offset;
 
 /// Lanes, those first that have waited longest.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 pub struct Lanes {
     /// As many as were asked for, or all there are. By how long their first record has been held.
     pub lanes: Vec<Lane>,
@@ -20,6 +21,7 @@ pub struct Lanes {
 
 /// One lane: records that are delivered one after the other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 pub struct Lane {
     /// The topic of its records.
     pub topic: String,
@@ -65,6 +67,7 @@ pub struct Lane {
 
 /// What a lane does, or waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LaneState {
     /// It is sent as soon as a sender is free.
@@ -133,6 +136,7 @@ impl FromStr for LaneState {
 
 /// Why a lane is not sent although it could be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The pipeline is paused.

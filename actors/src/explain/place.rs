@@ -7,6 +7,7 @@ use crate::core::Offset;
 
 /// Where a record is, and why there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Place {
     /// This member does not have the partition.
@@ -74,6 +75,7 @@ pub enum Place {
 
 /// A record that was attempted in vain.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 pub struct Failing {
     /// How often its request was attempted.
     pub attempts: u32,
@@ -87,6 +89,7 @@ pub struct Failing {
 
 /// Why a partition takes in nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Rest {
     /// The pipeline stops.
