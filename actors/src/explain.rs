@@ -22,8 +22,6 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::Offset;
-
 pub(crate) use self::asking::{Ask, Asking};
 pub use self::key::KeyError;
 pub use self::lane::{Lane, LaneState, Lanes, NoSuchState, Reason};
@@ -46,7 +44,7 @@ pub enum Question {
         /// Its partition.
         partition: i32,
         /// Its offset.
-        offset: Offset,
+        offset: i64,
     },
     /// Where the records of a key are, in all partitions that this member has.
     Key {
@@ -77,7 +75,7 @@ pub struct RecordExplanation {
     /// Its partition.
     pub partition: i32,
     /// Its offset.
-    pub offset: Offset,
+    pub offset: i64,
     /// Where it is, and why there.
     #[serde(flatten)]
     pub place: Place,

@@ -5,8 +5,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::Offset;
-
 /// Lanes, those first that have waited longest.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
@@ -33,7 +31,7 @@ pub struct Lane {
     /// What it does, or waits for.
     pub state: LaneState,
     /// The offset of its first record, for which all others wait.
-    pub head_offset: Offset,
+    pub head_offset: i64,
     /// How many records wait behind the first.
     pub queued: u64,
     /// How often the first record's request was attempted, one under way included.

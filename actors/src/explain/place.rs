@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Lane, LaneState, Reason};
-use crate::core::Offset;
 
 /// Where a record is, and why there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,9 +14,9 @@ pub enum Place {
     /// It was not taken in yet, or is not in the log.
     NotFetched {
         /// The offset that is taken in next; none before the first is known.
-        next_offset: Option<Offset>,
+        next_offset: Option<i64>,
         /// Where the log ends, as the broker last said: there is no record from there on.
-        log_end: Option<Offset>,
+        log_end: Option<i64>,
         /// Why the partition takes in nothing now, if it does not.
         intake: Option<Rest>,
     },
@@ -25,9 +24,9 @@ pub enum Place {
     /// settled offsets might not fit into the commit's metadata.
     HeldBySpan {
         /// The lowest offset that is not settled: the record that it waits for first.
-        base_offset: Option<Offset>,
+        base_offset: Option<i64>,
         /// The offset that is taken in next.
-        next_offset: Option<Offset>,
+        next_offset: Option<i64>,
     },
     /// It is on its way from the poll thread to its lane.
     InTransit,
@@ -67,9 +66,9 @@ pub enum Place {
         /// Whether it lies below the committed offset.
         committed: bool,
         /// What the broker acknowledged last.
-        committed_offset: Option<Offset>,
+        committed_offset: Option<i64>,
         /// The lowest offset that is not settled: what is committed next, unless it moves before.
-        base_offset: Option<Offset>,
+        base_offset: Option<i64>,
     },
 }
 
