@@ -5,6 +5,7 @@ use super::partition::{Partition, PartitionHold, Partitions};
 use super::pipeline::{Pipeline, Pipelines};
 use super::totals::{Commits, Connections, Rebalances, Totals};
 use super::verify::{Account, Verification};
+use crate::explain::{Explanation, Lane, LaneState, Lanes, Place, RecordExplanation};
 use crate::handle::State;
 use crate::stats::Conservation;
 
@@ -102,4 +103,40 @@ pub(super) fn verification() -> Verification {
         records: Some(records),
     };
     Verification { adds_up: true, pipelines: vec![account] }
+}
+
+fn lane() -> Lane {
+    Lane {
+        topic: "orders".to_owned(),
+        partition: 0,
+        key: Some("customer-7".to_owned()),
+        state: LaneState::Waiting,
+        head_offset: 30_112,
+        queued: 2,
+        attempts: 3,
+        waited_seconds: Some(7.5),
+        sending_seconds: None,
+        failing_seconds: Some(7.25),
+        retry_in_seconds: Some(1.5),
+        failure: Some("503 Service Unavailable".to_owned()),
+        destination: None,
+        url: Some("https://orders.example/orders".to_owned()),
+        reason: None,
+    }
+}
+
+pub(super) fn lanes() -> Lanes {
+    Lanes { lanes: vec![lane()], matching: 1, unanswered: Vec::new() }
+}
+
+pub(super) fn explanation() -> Explanation {
+    let record = RecordExplanation {
+        topic: "orders".to_owned(),
+        partition: 0,
+        offset: 30_120,
+        place: Place::Queued { behind: 2 },
+        held_seconds: Some(6.0),
+        lane: Some(lane()),
+    };
+    Explanation::Record(Box::new(record))
 }

@@ -12,8 +12,9 @@
 //!     .service(actix_web::web::scope("/keyway").service(web::scope(handles))); // /keyway/v1/...
 //! ```
 //!
-//! Whatever is answered here is made from what the handles tell, which ask no actor and wait for
-//! nothing: it is served on the application's own threads. What is mounted keeps what it needs
+//! Whatever is answered here is made from what the handles tell, and served on the application's own
+//! threads: nothing holds one up. Most of it asks no actor; lanes and explanations are asked of the
+//! pipeline's parts, for two seconds at the most. What is mounted keeps what it needs
 //! with its own resources, and nothing of it in the application's data. Nobody is asked who they
 //! are: that is for the application to do, with a middleware around what it mounts.
 //!
@@ -31,12 +32,14 @@ mod partition;
 mod pipeline;
 mod probes;
 mod problem;
+mod query;
 mod reading;
 mod routes;
 #[cfg(test)]
 mod tests;
 mod totals;
 mod verify;
+mod waiting;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
@@ -68,14 +71,20 @@ pub fn scope(handles: impl Into<Handles>) -> Scope {
 
 /// The routes of [`scope`].
 fn all() -> Vec<routes::Route> {
-    [reading::pipelines(), reading::details(), leading::leading()].into_iter().flatten().collect()
+    [reading::pipelines(), details(), leading::leading()].into_iter().flatten().collect()
+}
+
+/// The routes of [`reading`].
+fn details() -> Vec<routes::Route> {
+    [reading::details(), waiting::waiting()].into_iter().flatten().collect()
 }
 
 /// What tells more about pipelines than how they are doing, for `Scope::configure`:
-/// `/pipelines/{name}/partitions` and `/verify`.
+/// `/pipelines/{name}/partitions`, `/pipelines/{name}/lanes`, `/pipelines/{name}/explain` and
+/// `/verify`.
 pub fn reading(handles: impl Into<Handles>) -> impl FnOnce(&mut web::ServiceConfig) {
     let shown = web::Data::new(Shown(handles.into()));
-    move |config| routes::mount(reading::details(), &shown, config)
+    move |config| routes::mount(details(), &shown, config)
 }
 
 /// `/livez`, `/readyz` and `/metrics` of these pipelines, for `App::configure`; [`Probes`] has more

@@ -12,6 +12,7 @@ use super::pipeline::Pipelines;
 use super::problem::Problem;
 use super::routes;
 use super::verify::Verification;
+use crate::explain::{Explanation, Lanes};
 
 /// The tag of what is about pipelines.
 const PIPELINES: &str = "pipelines";
@@ -23,7 +24,7 @@ const PROBES: &str = "probes";
 #[openapi(
     info(title = "Keyway", description = "Pipelines that deliver Kafka records."),
     tags((name = PIPELINES, description = "How pipelines are doing, and what leads them.")),
-    components(schemas(Partitions, Problem, Verification)),
+    components(schemas(Explanation, Lanes, Partitions, Problem, Verification)),
 )]
 struct Details;
 
@@ -49,7 +50,7 @@ pub fn scope() -> openapi::OpenApi {
 /// Of [`reading`](super::reading()), from the scope that it configures.
 pub fn reading() -> openapi::OpenApi {
     let mut document = Details::openapi();
-    document.paths = routes::document(super::reading::details(), PIPELINES);
+    document.paths = routes::document(super::details(), PIPELINES);
     document
 }
 

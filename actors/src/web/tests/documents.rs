@@ -47,10 +47,14 @@ fn the_paths_are_those_that_programs_rely_on() {
         "GET /v1/pipelines",
         "GET /v1/pipelines/{name}",
         "POST /v1/pipelines/{name}/drain",
+        "GET /v1/pipelines/{name}/explain",
+        "GET /v1/pipelines/{name}/lanes",
         "GET /v1/pipelines/{name}/partitions",
         "POST /v1/pipelines/{name}/pause",
         "POST /v1/pipelines/{name}/resume",
         "GET /v1/verify",
+        "GET /pipelines/{name}/explain",
+        "GET /pipelines/{name}/lanes",
         "GET /pipelines/{name}/partitions",
         "GET /verify",
         "GET /livez",
@@ -96,8 +100,12 @@ fn every_operation_is_described_with_all_its_answers_and_an_example_of_each() {
             }
             let tags = operation["tags"].as_array().expect(&at);
             assert_eq!(tags.as_slice(), [document["tags"][0]["name"].clone()], "{at}");
-            let named = operation["parameters"].as_array().map_or(0, Vec::len);
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let named = parameters.clone().filter(|it| it["in"] == "path").count();
             assert_eq!(named, path.matches('{').count(), "{at}: its parameters");
+            assert!(parameters.clone().all(|it| it["description"].is_string()), "{at}");
+            let refused = operation["responses"].get("400").is_some();
+            assert_eq!(parameters.count() > named, refused, "{at}: what refuses a query");
             for (status, response) in operation["responses"].as_object().unwrap() {
                 check_response(&document, status, response, &format!("{at} {status}"));
             }

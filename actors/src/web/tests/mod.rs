@@ -10,6 +10,7 @@ mod resources;
 mod schema;
 mod scrape;
 mod views;
+mod waiting;
 
 use std::time::{Duration, Instant};
 

@@ -20,16 +20,16 @@ const OK: StatusCode = StatusCode::OK;
 const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 
 /// A broker with one topic of one partition.
-struct Broker(MockCluster<'static, DefaultProducerContext>);
+pub struct Broker(MockCluster<'static, DefaultProducerContext>);
 
 impl Broker {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic("orders", 1, 1).unwrap();
         Self(cluster)
     }
 
-    fn fill(&self, records: u32) {
+    pub fn fill(&self, records: u32) {
         let brokers = self.0.bootstrap_servers();
         let producer: BaseProducer =
             ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
@@ -50,7 +50,7 @@ impl Broker {
     }
 
     /// The same with its partition set, which needs no group to agree.
-    fn fixed(&self) -> PipelineConfig {
+    pub fn fixed(&self) -> PipelineConfig {
         PipelineConfig { partitions: Some(vec![0]), ..self.config() }
     }
 }

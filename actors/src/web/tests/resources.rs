@@ -31,7 +31,7 @@ async fn ask(handles: &Handles, method: Method, path: &str) -> (StatusCode, Valu
     (status, json)
 }
 
-async fn get(handles: &Handles, path: &str) -> (StatusCode, Value) {
+pub async fn get(handles: &Handles, path: &str) -> (StatusCode, Value) {
     ask(handles, Method::GET, path).await
 }
 
