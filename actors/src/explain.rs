@@ -55,7 +55,7 @@ pub enum Question {
     },
 }
 
-/// The answer to a [`Question`].
+/// Where what was asked for is, and why it waits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "web", derive(utoipa::ToSchema))]
 #[serde(tag = "about", rename_all = "snake_case")]
