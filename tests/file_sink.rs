@@ -11,7 +11,7 @@ use std::fs;
 use std::time::Duration;
 
 use keyway_actors::sink::file::{FileSettings, FileSink, Format};
-use keyway_actors::{Handle, Pipeline, PipelineConfig};
+use keyway_actors::{Handle, Part, Pipeline, PipelineConfig};
 
 use support::*;
 
@@ -43,6 +43,9 @@ fn lanes_keep_their_order_in_a_file_that_is_moved_and_rotated() {
     let pipeline = start(&mock, &topic, &unique("group"), &sink);
     let delivered = || pipeline.status().totals.delivered;
     wait_for("the first records", || (delivered() > 0).then_some(()));
+    let lives = pipeline.status().lives;
+    let writers = lives.iter().filter(|life| life.part == Part::Sink).count();
+    assert_eq!(writers, 1, "two arbiters share it: {lives:?}");
     // There is none for a moment while the sink rotates it.
     let moved = folder.path().join("orders.ndjson.1");
     wait_for("the file", || fs::rename(&path, &moved).ok());

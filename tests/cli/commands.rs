@@ -289,3 +289,31 @@ fn a_short_demo_keeps_its_promises() {
     assert!(output.stdout.contains("lost 0, out of order 0"), "{}", output.stdout);
     assert!(!output.stdout.contains('\u{1b}'), "no colours and no bar where it is piped");
 }
+
+#[test]
+fn check_shows_a_file_tries_it_and_prints_the_line_of_a_record() {
+    let stage = Stage::new(1);
+    let check = |more: &[&str]| {
+        let keyway = Keyway::command(["check"].iter().chain(more).copied())
+            .env("KEYWAY_BROKERS", stage.mock.brokers())
+            .env("KEYWAY_TOPICS", &stage.topic)
+            .env("KEYWAY_FILE_PATH", "records")
+            .env("KEYWAY_FILE_FORMAT", "ndjson")
+            .env("KEYWAY_FILE_ROTATE_SIZE", "1GiB");
+        keyway.write("record.json", r#"{"topic": "t", "key": "k", "value": {"a": 1}}"#);
+        keyway.write("records", "torn");
+        let output = keyway.output();
+        assert_eq!(output.code, 0, "{output:?}");
+        output.stdout
+    };
+    let plan = check(&[]);
+    for told in
+        ["file         records\n", "ndjson: ", "at the latest 1s after", "1 GiB", "256 writes"]
+    {
+        assert!(plan.contains(told), "{told} is not in\n{plan}");
+    }
+    assert!(check(&["--connect"]).contains("file records: can be appended to"));
+    let line = check(&["--record", "record.json"]);
+    let expected = r#"{"topic":"t","partition":0,"offset":0,"timestamp":null,"key":"k","headers":[],"value":{"a": 1}}"#;
+    assert!(line.contains("appended to records:\n") && line.contains(expected), "{line}");
+}

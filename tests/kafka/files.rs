@@ -26,19 +26,19 @@ fn killed_twenty_times_under_load_every_record_is_in_the_file_once() {
     };
     let load = stage.load(3_000, 300);
     let mut random = Rng::new(20);
-    let (mut torn, mut least) = (0, 0);
+    let (mut torn, mut before) = (0, 0);
     for kill in 1..=KILLS {
         let mut running = keyway().start();
         if kill % 5 == 0 {
             running.wait_for_log("file read back");
         } else {
-            let wanted = least + 1 + usize::try_from(random.below(2_000)).unwrap();
+            let wanted = before + 1 + usize::try_from(random.below(2_000)).unwrap();
             wait_for(&format!("{wanted} lines"), || {
                 (written::lines(folder.path()) >= wanted).then_some(())
             });
         }
         running.kill();
-        least = written::lines(folder.path());
+        before = written::lines(folder.path());
         torn += running
             .log()
             .iter()
