@@ -51,6 +51,10 @@ fn a_file_beside_requests_is_one_too_many_and_both_places_are_told() {
         Typed::needed().variable("KEYWAY_FILE_PATH", "x").problems(),
         [format!("KEYWAY_FILE_PATH: {}", what("KEYWAY_URL"))]
     );
+    assert_eq!(
+        typed(&format!("{file}http.url = 'http://h/'\n")).flag("--url", "http://g/").problems(),
+        [format!("keyway.toml:6: pipeline \"a\": file.path: {}", what("--url"))]
+    );
     let route = "[[pipeline.route]]\nrequest = [{ url = 'http://h/' }]\n";
     let problems = typed(&format!("{file}{route}")).problems();
     let place = "keyway.toml:7: pipeline \"a\": route 1";
