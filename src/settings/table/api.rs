@@ -44,9 +44,10 @@ pub static API_STATE_DIR: Knob<PathBuf> =
 pub static API_ALLOWED_BROKERS: Knob<String> = Row::process(
     "api.allowed_brokers",
     "KEYWAY_API_ALLOWED_BROKERS",
-    "brokers that bodies may name",
+    "brokers that may be named to the API",
 )
 .list()
+.rare()
 .read(names::broker);
 
 /// Whether other machines may ask without one.
