@@ -133,7 +133,7 @@ fn lower(row: &Row) -> &'static str {
         (_, "KEYWAY_HTTP_SUCCESS_WHEN") => "status == 204",
         (_, "KEYWAY_HTTP_SIGNATURE_SECRETS") => "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
         (_, "KEYWAY_HTTP_SIGNATURE_SECRETS_FILE") => FILES[4],
-        (_, name) if name.starts_with("KEYWAY_HTTP_TLS_") => FILES[5],
+        (_, name) if name.contains("_TLS_") => FILES[5],
         (_, name) if name.ends_with("_FILE") && name != "KEYWAY_LOG_FILE" => FILES[3],
         _ => "lower",
     }
