@@ -143,18 +143,17 @@ fn every_place_has_its_sentence() {
 
 #[test]
 fn every_reason_and_rest_is_told_apart() {
-    use Reason::*;
     let reasons = [
-        Paused,
-        Standstill,
-        SendersBusy,
-        DestinationFull,
-        DestinationShare,
-        RetryAfter,
-        BreakerOpen,
-        BreakerProbe,
-        Rate,
-        TooManyDestinations,
+        Reason::Paused,
+        Reason::Standstill,
+        Reason::SendersBusy,
+        Reason::DestinationFull,
+        Reason::DestinationShare,
+        Reason::RetryAfter,
+        Reason::BreakerOpen,
+        Reason::BreakerProbe,
+        Reason::Rate,
+        Reason::TooManyDestinations,
     ];
     let waiting = |reason| {
         let lane = Lane { reason: Some(reason), ..lane(LaneState::Ready) };
@@ -162,8 +161,14 @@ fn every_reason_and_rest_is_told_apart() {
     };
     let mut told: Vec<String> = reasons.into_iter().map(waiting).collect();
     assert!(told.iter().zip(reasons).all(|(told, reason)| told.contains(why(reason))));
-    use Rest as R;
-    let rests = [R::Stopping, R::Paused, R::Revoking, R::Buffer, R::OffsetSpan, R::BackPressure];
+    let rests = [
+        Rest::Stopping,
+        Rest::Paused,
+        Rest::Revoking,
+        Rest::Buffer,
+        Rest::OffsetSpan,
+        Rest::BackPressure,
+    ];
     told.extend(rests.into_iter().map(|rest| {
         let (next_offset, log_end) = (None, None);
         said(Place::NotFetched { next_offset, log_end, intake: Some(rest) }, None)

@@ -9,7 +9,7 @@ use crate::commands::words::{grouped, plain};
 const GAP: &str = "  ";
 
 /// Text columns are cut down to this before others lose their end.
-const NARROWEST: usize = 8;
+const NARROWEST: usize = 14;
 
 /// The room that there is, in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

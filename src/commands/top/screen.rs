@@ -3,6 +3,7 @@
 
 use std::io::{self, Stdout, Write};
 use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crossterm::cursor::{Hide, MoveTo, Show};
@@ -19,6 +20,10 @@ use super::layout::{Line, Looks, Room};
 
 /// How much that was typed may wait to be heeded; more waits in the terminal.
 const WAITING: usize = 16;
+
+/// Whether the terminal is taken. A panic gives it back before the screen is dropped, and the second
+/// time would take the cursor back to where it was, over what the panic wrote.
+static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// What the terminal says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +56,7 @@ impl Screen {
     /// What the system says.
     pub fn open() -> io::Result<(Self, Inputs)> {
         terminal::enable_raw_mode()?;
+        TAKEN.store(true, Ordering::Relaxed);
         // From here on it is given back, whatever happens next.
         let mut screen = Self(io::stdout());
         let before = panic::take_hook();
@@ -100,6 +106,9 @@ impl Drop for Screen {
 
 /// Leaves the terminal as it was. Nobody is left to tell where it is gone.
 fn give_back() {
+    if !TAKEN.swap(false, Ordering::Relaxed) {
+        return;
+    }
     let _ = execute!(io::stdout(), EndSynchronizedUpdate, LeaveAlternateScreen, Show);
     let _ = terminal::disable_raw_mode();
 }

@@ -88,27 +88,27 @@ fn cell(view: &View, heading: &str, column: &str) -> String {
     table.rows[0][at].clone()
 }
 
-fn rates(was: Look, is: Look) -> (String, String) {
-    let view = View::of(Some(&was), &is);
+fn rates(was: &Look, is: &Look) -> (String, String) {
+    let view = View::of(Some(was), is);
     (cell(&view, "PIPELINE", "DELIVERED/S"), cell(&view, "PIPELINE", "RETRIES/S"))
 }
 
 #[test]
 fn a_rate_is_what_two_looks_differ_by() {
-    let was = at(10, vec![seen("other", totals(9_000, 0)), seen("orders", totals(1_000, 7))]);
+    let was = &at(10, vec![seen("other", totals(9_000, 0)), seen("orders", totals(1_000, 7))]);
     let is = || vec![seen("orders", totals(5_000, 10))];
-    assert_eq!(rates(was.clone(), at(12, is())), ("2,000".into(), "1.5".into()));
-    assert_eq!(rates(was.clone(), at(10, is())), ("-".into(), "-".into()), "no time between them");
+    assert_eq!(rates(was, &at(12, is())), ("2,000".into(), "1.5".into()));
+    assert_eq!(rates(was, &at(10, is())), ("-".into(), "-".into()), "no time between them");
     let first = View::of(None, &at(12, is()));
     assert_eq!(cell(&first, "PIPELINE", "DELIVERED/S"), "-");
     let new = vec![seen("new", totals(5_000, 10))];
-    assert_eq!(rates(was, at(12, new)).0, "-", "it was not there before");
+    assert_eq!(rates(was, &at(12, new)).0, "-", "it was not there before");
 }
 
 #[test]
 fn a_pipeline_that_counts_anew_has_no_rate() {
-    let was = || at(10, vec![seen("orders", totals(5_000, 10))]);
-    let anew = |totals| rates(was(), at(11, vec![seen("orders", totals)]));
+    let was = at(10, vec![seen("orders", totals(5_000, 10))]);
+    let anew = |totals| rates(&was, &at(11, vec![seen("orders", totals)]));
     assert_eq!(anew(totals(0, 0)), ("-".into(), "-".into()));
     assert_eq!(anew(totals(40, 900)), ("-".into(), "-".into()), "retries have grown, it seems");
     assert_eq!(anew(totals(5_000, 10)), ("0".into(), "0".into()));
