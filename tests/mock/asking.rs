@@ -1,6 +1,9 @@
 //! `keyway explain` and `keyway top`: a running Keyway is asked by another process, and people read
 //! what it says.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use super::stage::{Counts, Stage};
 use crate::support::*;
 
@@ -106,7 +109,7 @@ fn top_shows_the_pipeline_and_its_slowest_lane() {
 
 #[test]
 fn both_say_where_nobody_answers_and_what_is_missing() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
     let api = format!("http://{}", free.local_addr().expect("it is bound"));
     drop(free);
     let top = Keyway::command(["top", "--once", "--api", &api]).output();
@@ -126,5 +129,79 @@ fn both_say_where_nobody_answers_and_what_is_missing() {
         &["--key", "base64:*"],
     ] {
         assert_eq!(explain(&api, arguments).code, 64, "{arguments:?}");
+    }
+}
+
+/// Something that answers each GET of a path so, for as long as the test lasts.
+fn stranger(answer: fn(&str) -> (u16, &'static str)) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let api = format!("http://{}", listener.local_addr().expect("it is bound"));
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let mut head = Vec::new();
+            let mut room = [0; 1024];
+            while !head.ends_with(b"\r\n\r\n") {
+                match client.read(&mut room) {
+                    Ok(count @ 1..) => head.extend_from_slice(&room[..count]),
+                    _ => break,
+                }
+            }
+            let head = String::from_utf8_lossy(&head).into_owned();
+            let (status, body) = answer(head.split_whitespace().nth(1).unwrap_or_default());
+            let length = body.len();
+            let close = "Connection: close";
+            let _ = write!(
+                client,
+                "HTTP/1.1 {status} Said\r\n{close}\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
+        }
+    });
+    api
+}
+
+#[test]
+fn what_is_no_keyway_is_said_to_be_none() {
+    let api = stranger(|_| (404, "not found"));
+    let said = explain(&api, &["--key", "k"]);
+    assert_eq!((said.code, said.stdout.as_str()), (1, ""), "{said:?}");
+    assert!(said.stderr.contains("answered 404 Not Found, so it is no Keyway"), "{said:?}");
+    let api = stranger(|_| (200, "[]"));
+    let said = explain(&api, &["--key", "k"]);
+    assert!(said.code == 1 && said.stderr.contains("is not to be understood"), "{said:?}");
+}
+
+#[test]
+fn what_it_says_does_not_steer_the_terminal() {
+    fn answer(path: &str) -> (u16, &'static str) {
+        if path == "/v1/pipelines" {
+            return (200, pipelines());
+        }
+        let detail = r#"{"type": "about:blank", "title": "Bad Request", "status": 400,
+            "detail": "name \u001b[2Jone"}"#;
+        (400, detail)
+    }
+    fn pipelines() -> &'static str {
+        let totals = serde_json::to_string(&keyway_actors::web::Totals::default());
+        let all = format!(
+            r#"{{"pipelines": [{{"name": "o\u001b[2J", "state": "failed", "joined": false, "cut_off": false,
+            "partitions_assigned": 0, "totals": {}, "destinations": [],
+            "parked_for_seconds": null, "failure": "\u009b2J"}}]}}"#,
+            totals.expect("JSON")
+        );
+        all.leak()
+    }
+    let api = stranger(answer);
+    let refused = explain(&api, &["--key", "k"]);
+    assert_eq!(refused.code, 64, "another line may be answered: {refused:?}");
+    assert!(refused.stderr.contains("name \\u{1b}[2Jone"), "{refused:?}");
+    let top = Keyway::command(["top", "--once", "--interval", "100ms", "--api", &api]).output();
+    assert_eq!(top.code, 0, "{top:?}");
+    assert!(
+        top.stdout.contains("o\\u{1b}[2J") && top.stdout.contains("failed: \\u{9b}2J"),
+        "{top:?}"
+    );
+    for said in [refused, top] {
+        let all = said.stdout + &said.stderr;
+        assert!(!all.chars().any(|c| c.is_control() && c != '\n'), "{all:?}");
     }
 }

@@ -1,3 +1,4 @@
+use keyway_actors::State;
 use keyway_actors::explain::{
     Failing, KeyExplanation, KeyInPartition, Lane, LaneState, Place, Reason, RecordExplanation,
     Rest,
@@ -215,6 +216,17 @@ fn the_only_pipeline_need_not_be_named() {
     assert!(unknown.to_string().ends_with("there is: orders, returns"), "{unknown}");
     assert_eq!(unknown.exit(), exit::FAILED);
     assert_eq!(named(None, &pipelines(&[])).unwrap_err().exit(), exit::FAILED);
+}
+
+#[test]
+fn a_pipeline_that_does_not_run_is_told_from_one_that_is_not_there() {
+    let mut known = pipelines(&["orders"]);
+    known.pipelines[0].state = State::Failed;
+    known.pipelines[0].failure = Some("no broker".into());
+    let told = at_rest("orders", &known).unwrap();
+    assert_eq!(told.to_string(), "the pipeline \"orders\" is failed, and holds nothing: no broker");
+    assert_eq!(told.exit(), exit::FAILED);
+    assert!(at_rest("order", &known).is_none());
 }
 
 #[test]

@@ -240,6 +240,10 @@ fn texts_give_way_before_numbers_do() {
     let narrow = lines(&[], &view, Room { width: 84, ..NO_BOUNDS });
     assert!(narrow[1].text.contains('…') && narrow[1].text.contains("4,711"), "{narrow:?}");
     let wide = lines(&[], &view, NO_BOUNDS);
+    let mut many = seen("a-pipeline-with-a-long-name", totals(0, 0));
+    many.pipeline.totals.in_flight = u64::MAX;
+    let many = lines(&[], &View::of(None, &at(0, vec![many])), Room { width: 94, ..NO_BOUNDS });
+    assert!(many[1].text.contains("18,446,744,073,709,551,615"), "{many:?}");
     assert_eq!(
         texts(&wide),
         [
