@@ -45,6 +45,8 @@ fn main() -> ExitCode {
             with(groups.map_err(|it| it.lines()), |(_, groups)| commands::offsets::run(&groups))
         }
         Command::Verify(args) => commands::verify::run(&args),
+        Command::Explain(args) => commands::explain::run(&args),
+        Command::Top(args) => commands::top::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions { shell } => match cli::completions(shell, &mut io::stdout()) {
             Ok(()) => exit::CLEAN,

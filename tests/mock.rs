@@ -19,6 +19,7 @@ mod support;
 mod mock {
     mod access;
     mod alerts;
+    mod asking;
     mod connections;
     mod conservation;
     mod dead_letters;

@@ -23,6 +23,12 @@ Runs a broker, an endpoint and a load in this process, kills the delivering proc
 it again, and has an independent check say what was lost, out of order or sent again. Exits with \
 1 when a promise broke.";
 
+/// Below the help of `explain`.
+pub const EXPLAIN: &str = "\
+A key is written as the header Keyway-Key has it: percent-encoded UTF-8, or base64: and Base64; a \
+plain word is itself. Exits with 1 where nobody answers or there is no such pipeline, with 64 where \
+a flag is wrong or missing.";
+
 /// Of `check --record`.
 pub const RECORD: &str = "\
 Print the requests that the record in this JSON file would become, and send nothing.

@@ -17,9 +17,13 @@ use awc::http::Uri;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use keyway_actors::explain::Question;
 
 use crate::settings::value::{self, Refused, names};
 use crate::settings::{Flags, table};
+
+/// The shortest time from one look of `top` to the next: looking costs the Keyway that is asked.
+const LEAST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How the process ends.
 pub mod exit {
@@ -78,7 +82,18 @@ pub enum Command {
     ///
     /// Counts, at one moment, the records that each pipeline has taken in and what became of them.
     /// Exits with 1 where they do not add up.
-    Verify(VerifyArgs),
+    Verify(ApiArgs),
+    /// Ask a running Keyway where a record is, and why it waits
+    ///
+    /// Of one record (`--partition` and `--offset`), or of all that it holds of a key (`--key`). Says
+    /// also what the first record of its lane does, which the others wait for.
+    #[command(after_help = help::EXPLAIN)]
+    Explain(ExplainArgs),
+    /// Watch a running Keyway: pipelines, partitions, the slowest lanes
+    ///
+    /// A table on the terminal that is drawn anew at each interval, until `q`. Where the output is no
+    /// terminal, one table is written.
+    Top(TopArgs),
     /// Show and verify a delivery with a broker and an endpoint built in
     #[command(after_help = help::DEMO)]
     Demo(DemoArgs),
@@ -248,9 +263,9 @@ pub struct CheckArgs {
     pub sample: Option<u32>,
 }
 
-/// The flags of `verify`.
+/// Where a running Keyway is asked: the flags of `verify`, and of all that asks.
 #[derive(Args, Clone, Debug)]
-pub struct VerifyArgs {
+pub struct ApiArgs {
     /// Where the running Keyway listens
     #[arg(
         long,
@@ -262,6 +277,63 @@ pub struct VerifyArgs {
     /// File that holds its token; without it the token is that of `KEYWAY_API_TOKEN`
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+}
+
+/// The flags of `explain`.
+#[derive(Args, Clone, Debug)]
+pub struct ExplainArgs {
+    /// Whom to ask.
+    #[command(flatten)]
+    pub api: ApiArgs,
+    /// Pipeline; may be left out where there is only one
+    #[arg(long, value_name = "NAME")]
+    pub pipeline: Option<String>,
+    /// Topic; may be left out where the pipeline has partitions of only one
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Option<String>,
+    /// Partition of the record
+    #[arg(
+        long,
+        value_name = "P",
+        requires = "offset",
+        required_unless_present = "key",
+        value_parser = clap::value_parser!(i32).range(0..)
+    )]
+    pub partition: Option<i32>,
+    /// Offset of the record
+    #[arg(
+        long,
+        value_name = "O",
+        requires = "partition",
+        value_parser = clap::value_parser!(i64).range(0..)
+    )]
+    pub offset: Option<i64>,
+    /// In place of a record, a key: as the header Keyway-Key has it
+    #[arg(
+        long,
+        value_name = "KEY",
+        conflicts_with_all = ["partition", "offset"],
+        allow_hyphen_values = true,
+        value_parser = key
+    )]
+    pub key: Option<String>,
+    /// Print the answer of the API as it is
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The flags of `top`.
+#[derive(Args, Clone, Debug)]
+pub struct TopArgs {
+    /// Whom to ask.
+    #[command(flatten)]
+    pub api: ApiArgs,
+    /// From one look to the next
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = interval)]
+    pub interval: Duration,
+    /// Look twice, for the rates, write one table and end
+    #[arg(long)]
+    pub once: bool,
 }
 
 /// The flags of `demo`.
@@ -330,6 +402,15 @@ fn latency(text: &str) -> Result<Duration, String> {
 
 fn share(text: &str) -> Result<f64, String> {
     value::share(text).map_err(said)
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    value::duration(text, LEAST_INTERVAL).map_err(said)
+}
+
+/// A key stays as it was written: the API reads it.
+fn key(text: &str) -> Result<String, String> {
+    Question::parse_key(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 fn endpoint(text: &str) -> Result<Uri, String> {

@@ -81,6 +81,13 @@ fn bad_usage_exits_with_64_and_help_with_0() {
         "keyway check --sample 0",
         "keyway check --sample 1001",
         "keyway check --record r.json --connect",
+        "keyway explain",
+        "keyway explain --partition 1",
+        "keyway explain --partition 1 --offset -1",
+        "keyway explain --partition 1 --offset 1 --key k",
+        "keyway explain --key sha256:00",
+        "keyway top --interval 99ms",
+        "keyway top --api localhost",
         "keyway completions",
     ] {
         assert_eq!(parsed(line).map(|_| ()).map_err(exit_of), Err(exit::USAGE), "{line}");
@@ -99,6 +106,28 @@ fn bad_usage_exits_with_64_and_help_with_0() {
 #[test]
 fn values_of_run_are_the_settings_to_judge() {
     assert!(parsed("keyway run --senders many --url nonsense --listen nowhere").is_ok());
+}
+
+#[test]
+fn a_key_to_explain_is_taken_as_it_is_written() {
+    let Ok(Cli { command: Command::Explain(explain) }) =
+        parsed("keyway explain --key -customer%207 --json")
+    else {
+        panic!("refused")
+    };
+    assert_eq!(explain.key.as_deref(), Some("-customer%207"));
+    assert_eq!((explain.partition, explain.json), (None, true));
+}
+
+#[test]
+fn what_asks_has_pages_that_fit_a_terminal() {
+    for command in ["verify", "explain", "top"] {
+        let page = page(command);
+        for part in ["--api", "--token-file", "KEYWAY_API_TOKEN"] {
+            assert!(page.contains(part), "{part} is not in {page}");
+        }
+        assert!(page.lines().all(|line| line.len() <= 100), "{page}");
+    }
 }
 
 #[test]

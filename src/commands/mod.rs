@@ -3,10 +3,13 @@
 //! They write what they found to stdout and what went wrong to stderr, and say with which code the
 //! process ends.
 
+pub mod asking;
 pub mod check;
+pub mod explain;
 pub mod offsets;
 #[cfg(test)]
 mod tests;
+pub mod top;
 pub mod verify;
 pub mod words;
 

@@ -4,33 +4,23 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use actix_rt::System;
-use awc::Client;
-use awc::http::{StatusCode, Uri};
 use keyway_actors::stats::Conservation;
 use keyway_actors::web::{Account, Verification};
 
-use super::words::grouped;
-use crate::cli::{VerifyArgs, exit};
-use crate::settings::text_file::read_secret;
+use super::asking::{Api, AskError};
+use super::words::{grouped, plain};
+use crate::cli::{ApiArgs, exit};
 
 /// How long the answer may take; Keyway looks for two seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The longest answer that is read, in bytes: some hundred for each pipeline.
-const LONGEST: usize = 16 << 20;
-
-/// The variable that holds the token, as for the Keyway that is asked.
-const TOKEN: &str = "KEYWAY_API_TOKEN";
-
 /// Prints a line or two for each pipeline; gives the code to exit with: failed where the records of
 /// one do not add up, or nobody could be asked.
-pub fn run(args: &VerifyArgs) -> u8 {
-    let report =
-        token(args).and_then(|token| System::new().block_on(ask(&args.api, token.as_deref())));
-    let report = match report {
+pub fn run(args: &ApiArgs) -> u8 {
+    let report = match System::new().block_on(ask(args)) {
         Ok(verification) => verification,
         Err(error) => {
-            eprintln!("keyway: {error}");
+            eprintln!("keyway: {}", plain(&error.to_string()));
             return exit::FAILED;
         }
     };
@@ -40,55 +30,13 @@ pub fn run(args: &VerifyArgs) -> u8 {
     }
 }
 
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-enum AskError {
-    #[error("--token-file: cannot read {0}: {1}")]
-    Token(String, String),
-    #[error(
-        "{0}: no answer: {1}; is Keyway running, and does it listen there? --api says where it \
-         does, as of its `api listening` line"
-    )]
-    Unasked(String, String),
-    #[error("{0}: refuses the token; give the right one in {TOKEN}, or its file with --token-file")]
-    Unknown(String),
-    #[error("{0}: answered {1}, so it is no Keyway, or an older one")]
-    Refused(String, StatusCode),
-    #[error("{0}: what it answered is not to be understood: {1}; is it of the same version?")]
-    Unreadable(String, String),
-}
-
-/// The token of the file, else of the variable, if there is either.
-fn token(args: &VerifyArgs) -> Result<Option<String>, AskError> {
-    let Some(file) = &args.token_file else {
-        return Ok(std::env::var(TOKEN).ok().filter(|token| !token.is_empty()));
-    };
-    let token =
-        read_secret(file).map_err(|why| AskError::Token(file.display().to_string(), why))?;
-    Ok(Some(token))
-}
-
-async fn ask(api: &Uri, token: Option<&str>) -> Result<Verification, AskError> {
-    let url = format!("{}/v1/verify", api.to_string().trim_end_matches('/'));
-    let mut request = Client::builder().timeout(PATIENCE).finish().get(&url);
-    if let Some(token) = token {
-        request = request.bearer_auth(token);
-    }
-    let mut answer =
-        request.send().await.map_err(|error| AskError::Unasked(url.clone(), error.to_string()))?;
-    if answer.status() == StatusCode::UNAUTHORIZED {
-        return Err(AskError::Unknown(url));
-    }
-    if answer.status() != StatusCode::OK {
-        return Err(AskError::Refused(url, answer.status()));
-    }
-    let body = answer.json().limit(LONGEST).await;
-    body.map_err(|error| AskError::Unreadable(url, error.to_string()))
+async fn ask(args: &ApiArgs) -> Result<Verification, AskError> {
+    Api::new(args, PATIENCE)?.get("/v1/verify").await
 }
 
 fn write(report: &Verification, out: &mut dyn Write) -> io::Result<()> {
     for account in &report.pipelines {
-        writeln!(out, "pipeline {}: {}", account.pipeline, verdict(account))?;
+        writeln!(out, "pipeline {}: {}", plain(&account.pipeline), verdict(account))?;
         if let Some(records) = &account.records {
             writeln!(out, "  {}", equation(records))?;
         }

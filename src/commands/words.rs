@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use keyway_actors::State;
+
 /// A number in groups of three digits.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -40,9 +42,88 @@ pub fn first(items: impl ExactSizeIterator<Item = String>, most: usize) -> Strin
     text
 }
 
+/// What a pipeline does, in a word.
+pub fn state(state: State) -> &'static str {
+    match state {
+        State::Starting => "starting",
+        State::Running => "running",
+        State::Paused => "paused",
+        State::Draining => "draining",
+        State::Stopped => "stopped",
+        State::Failed => "failed",
+    }
+}
+
+/// A time as a person reads it: `350 ms`, `1.5 s`, `42 s`, `3 m 20 s`, `2 h 5 m`, `3 d 4 h`. Less
+/// than nothing is nothing.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast from a floating point number stops at the bounds, and what is no number is 0"
+)]
+pub fn lasting(seconds: f64) -> String {
+    let millis = (seconds * 1_000.0).round() as u64;
+    let rounded = (seconds.round() as u64).max(1);
+    let (minutes, hours, days) = (rounded / 60, rounded / 3_600, rounded / 86_400);
+    match millis {
+        0..1_000 => format!("{millis} ms"),
+        1_000..9_950 => format!("{}.{} s", (millis + 50) / 1_000, (millis + 50) % 1_000 / 100),
+        _ if minutes == 0 => format!("{rounded} s"),
+        _ if hours == 0 => format!("{minutes} m {} s", rounded % 60),
+        _ if days == 0 => format!("{hours} h {} m", minutes % 60),
+        _ => format!("{} d {} h", grouped(days), hours % 24),
+    }
+}
+
+/// A text that another program sent, for a terminal: what would steer the terminal, or turn the
+/// direction of what follows, is written out.
+pub fn plain(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if steers(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_have_the_digits_that_matter() {
+        for (seconds, text) in [
+            (-1.0, "0 ms"),
+            (f64::NAN, "0 ms"),
+            (0.000_4, "0 ms"),
+            (0.35, "350 ms"),
+            (0.999_6, "1.0 s"),
+            (1.5, "1.5 s"),
+            (9.949, "9.9 s"),
+            (9.95, "10 s"),
+            (59.4, "59 s"),
+            (59.5, "1 m 0 s"),
+            (200.0, "3 m 20 s"),
+            (3_599.6, "1 h 0 m"),
+            (7_500.0, "2 h 5 m"),
+            (86_400.0 * 3.0 + 4.0 * 3_600.0, "3 d 4 h"),
+        ] {
+            assert_eq!(lasting(seconds), text, "{seconds}");
+        }
+        assert!(lasting(f64::INFINITY).ends_with(" h"));
+    }
+
+    #[test]
+    fn nothing_steers_the_terminal() {
+        assert_eq!(plain("a\u{1b}[2J\r\n\u{9b}\u{202e}é"), "a\\u{1b}[2J\\r\\n\\u{9b}\\u{202e}é");
+    }
 
     #[test]
     fn digits_stand_in_threes() {

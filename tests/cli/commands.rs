@@ -13,7 +13,7 @@ fn clean(arguments: &[&str]) -> String {
 #[test]
 fn every_command_has_a_short_help_and_a_page() {
     let all = clean(&["--help"]);
-    for command in ["run", "check", "offsets", "demo", "completions"] {
+    for command in ["run", "check", "offsets", "verify", "explain", "top", "demo", "completions"] {
         assert!(all.contains(command), "{all}");
         let (short, long) = (clean(&[command, "-h"]), clean(&[command, "--help"]));
         assert!(short.lines().count() > 5 && short.contains("Usage:"), "{short}");
@@ -37,7 +37,7 @@ fn completions_know_the_commands_and_the_flags() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = clean(&["completions", shell]);
         // fish leaves the dashes to itself.
-        for word in ["offsets", "group-id", "log-format"] {
+        for word in ["offsets", "explain", "group-id", "log-format", "interval"] {
             assert!(script.contains(word), "{shell} does not know {word}");
         }
     }

@@ -107,7 +107,7 @@ pub enum Rest {
 
 impl Place {
     /// The place of the record that is the first of this lane.
-    pub(crate) fn of_head(lane: &Lane) -> Self {
+    pub fn of_head(lane: &Lane) -> Self {
         let failing = || Failing {
             attempts: lane.attempts,
             failing_seconds: lane.failing_seconds,
