@@ -277,6 +277,9 @@ pub struct ApiArgs {
     /// File that holds its token; without it the token is that of `KEYWAY_API_TOKEN`
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// Authorities to trust in place of the system's, where the URL is https
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// The flags of `explain`.

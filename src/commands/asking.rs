@@ -5,6 +5,7 @@ use std::time::Duration;
 use awc::Client;
 use awc::http::StatusCode;
 use bytes::Bytes;
+use keyway_actors::sink::http::{HttpSettings, TlsFiles};
 use keyway_actors::web::Problem;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
@@ -28,6 +29,9 @@ pub enum AskError {
     /// The token is not to be had.
     #[error("--token-file: cannot read {0}: {1}")]
     Token(String, String),
+    /// It cannot be connected to, whether it listens or not.
+    #[error("{0}: {1}")]
+    Setup(String, String),
     /// Nobody answers.
     #[error(
         "{0}: no answer: {1}; is Keyway running, and does it listen there? --api says where it \
@@ -70,10 +74,11 @@ impl Api {
     /// either. An answer may take as long as `patience`. To be made within an actix system.
     ///
     /// # Errors
-    /// The token's file cannot be read.
+    /// The token's file cannot be read, or that of the authorities.
     pub fn new(args: &ApiArgs, patience: Duration) -> Result<Self, AskError> {
         let base = args.api.to_string().trim_end_matches('/').to_owned();
-        let client = Client::builder().timeout(patience).finish();
+        let client = client(args, patience);
+        let client = client.map_err(|why| AskError::Setup(base.clone(), why))?;
         Ok(Self { base, token: token(args)?, client })
     }
 
@@ -96,7 +101,9 @@ impl Api {
     /// There is no answer, or a refusal.
     pub async fn bytes(&self, path: &str) -> Result<Bytes, AskError> {
         let url = format!("{}{path}", self.base);
-        let mut request = self.client.get(&url);
+        // The client speaks TLS where that is to be spoken, below what awc knows of.
+        let asked = url.strip_prefix("https").map_or_else(|| url.clone(), |it| format!("http{it}"));
+        let mut request = self.client.get(asked);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
@@ -131,6 +138,16 @@ impl Api {
         };
         serde_json::from_slice(answer).map_err(unreadable)
     }
+}
+
+fn client(args: &ApiArgs, patience: Duration) -> Result<Client, String> {
+    let settings = HttpSettings::new(&args.api.to_string()).and_then(|it| it.timeout(patience));
+    let mut settings = settings.map_err(|error| error.to_string())?;
+    if let Some(ca) = &args.ca_file {
+        let files = TlsFiles { ca: Some(ca.clone()), ..TlsFiles::default() };
+        settings = settings.tls_files(&files).map_err(|error| format!("--ca-file: {error}"))?;
+    }
+    settings.client().map_err(|error| error.to_string())
 }
 
 /// A part of a path, or a value of a query.

@@ -303,6 +303,22 @@ fn no_plan() -> Failure {
     Failure::new(FailureKind::Unsendable, what)
 }
 
+impl HttpSettings {
+    /// A client that connects to the one place of these settings as their sink does: with their
+    /// timeouts, authorities and proxy, by HTTP/1.1. For programs that ask there for something else
+    /// than deliveries; it authorizes and signs nothing. TLS is spoken below what awc knows of: what
+    /// is requested begins with `http://` in any case. To be made and used on one arbiter.
+    ///
+    /// # Errors
+    /// The settings have routes, or no TLS can be made of them.
+    pub fn client(&self) -> Result<awc::Client, SinkError> {
+        let Way::One(target) = &self.way else {
+            return Err(SinkError("there is no one place to connect to".to_owned()));
+        };
+        Ok(Place::new(self, target, false, 1, &Rc::new(Wires::default()))?.client)
+    }
+}
+
 impl SinkFactory for HttpSettings {
     type Sink = HttpSink;
 
