@@ -11,6 +11,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 
 use utoipa::OpenApi;
 
+use super::docs::Asset;
 use super::guard::{HEALTH, misdirected, unauthorized};
 use super::resource::{Resource, Resources};
 use super::{docs, resource};
@@ -36,11 +37,10 @@ const TOKEN: &str = "token";
         contact(),
         license(name = "Apache License 2.0", identifier = "Apache-2.0"),
     ),
-    servers((url = ".", description = "Where this document is.")),
-    tags(
-        (name = PIPELINES, description = "What pipelines there are, how they are doing, and what leads them."),
-        (name = DOCUMENTS, description = "What can be asked, and how."),
-    ),
+    servers((url = "/", description = "The listener that this document comes from.")),
+    // Those of the library come with its documents.
+    tags((name = DOCUMENTS, description = "What can be asked, and how.")),
+    components(schemas(Asset)),
 )]
 struct Whole;
 

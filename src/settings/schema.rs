@@ -98,7 +98,7 @@ pub fn example() -> Value {
         "name": "orders",
         "topics": ["orders"],
         "group_id": "orders-delivery",
-        "kafka": { "bootstrap.servers": "localhost:9092" },
+        "kafka": { "bootstrap.servers": "kafka.example:9092" },
         "http": { "url": "https://orders.example/records", "timeout": "10s" },
         "retry": { "max_attempts": 5, "on_exhausted": "dead_letter" },
         "dead_letter": { "topic": "orders.failed" },
@@ -121,11 +121,13 @@ fn section(prefix: &str) -> Object {
         let Some(key) = entry.row.key.strip_prefix(prefix) else { continue };
         match key.split_once('.') {
             None => {
-                // A setting of a section is not required where the section is not there.
-                if prefix.is_empty() && matches!(entry.row.standard, Standard::Required) {
+                // What is required in a section may have another in its place: routes for a URL.
+                let is_required =
+                    prefix.is_empty() && matches!(entry.row.standard, Standard::Required);
+                if is_required {
                     object = object.required(key);
                 }
-                object = object.property(key, setting(entry));
+                object = object.property(key, setting(entry, is_required));
             }
             Some((name, _)) if !inner.contains(&name) => inner.push(name),
             Some(_) => {}
@@ -141,13 +143,12 @@ fn section(prefix: &str) -> Object {
 }
 
 /// One setting.
-fn setting(entry: &Entry) -> Schema {
+fn setting(entry: &Entry, is_required: bool) -> Schema {
     let Entry { row, allowed } = entry;
     let about = described(row, &allowed());
     if row.key == table::NAME.row.key {
         return ObjectBuilder::new().schema_type(Type::String).description(Some(about)).into();
     }
-    let is_required = matches!(row.standard, Standard::Required);
     let kinds = |kinds: &[Type]| {
         let null = (!is_required).then_some(Type::Null);
         SchemaType::from_iter(kinds.iter().cloned().chain(null))
@@ -182,8 +183,7 @@ fn described(row: &Row, allowed: &str) -> String {
     let list = if row.list { "a list, or one: " } else { "" };
     let standard = match (row.standard, row.scope) {
         // Explained in the document of the configuration.
-        (Standard::Described("*") | Standard::Nothing, _) => String::new(),
-        (Standard::Required, _) => " Required.".to_owned(),
+        (Standard::Described("*") | Standard::Nothing | Standard::Required, _) => String::new(),
         (standard, Scope::Tuning) => {
             format!(" Without it: what a variable or flag says, or {}.", standard.shown())
         }
