@@ -2,6 +2,7 @@
 //!
 //! The page loads nothing from elsewhere, and its Content-Security-Policy keeps it so.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -12,9 +13,9 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpRequest, HttpResponse};
 use keyway_actors::web::{Problem, Route};
-use serde::Serialize;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{RefOr, Response};
-use utoipa::{IntoResponses, ToSchema};
+use utoipa::{IntoResponses, PartialSchema, ToSchema};
 use utoipa_swagger_ui::Config;
 
 use super::openapi;
@@ -28,27 +29,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
-/// A file that the page loads.
-#[derive(Serialize, ToSchema)]
-#[allow(dead_code, reason = "it is there to be documented")]
-pub enum Asset {
-    #[serde(rename = "favicon-16x16.png")]
-    SmallIcon,
-    #[serde(rename = "favicon-32x32.png")]
-    Icon,
-    #[serde(rename = "index.css")]
-    PageStyle,
-    #[serde(rename = "swagger-initializer.js")]
-    Start,
-    #[serde(rename = "swagger-ui-bundle.js")]
-    Program,
-    #[serde(rename = "swagger-ui-standalone-preset.js")]
-    Preset,
-    #[serde(rename = "swagger-ui.css")]
-    Style,
-}
-
-/// The files that the page loads, as [`Asset`] names them.
+/// The files that the page loads.
 const ASSETS: [&str; 7] = [
     "favicon-16x16.png",
     "favicon-32x32.png",
@@ -58,6 +39,25 @@ const ASSETS: [&str; 7] = [
     "swagger-ui-standalone-preset.js",
     "swagger-ui.css",
 ];
+
+/// The name of one of them.
+pub enum Asset {}
+
+impl ToSchema for Asset {
+    fn name() -> Cow<'static, str> {
+        "Asset".into()
+    }
+}
+
+impl PartialSchema for Asset {
+    fn schema() -> RefOr<Schema> {
+        let name = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("A file that the page loads."))
+            .enum_values(Some(ASSETS));
+        Schema::Object(name.build()).into()
+    }
+}
 
 /// What is served here.
 pub fn routes() -> Vec<Route> {
@@ -155,10 +155,7 @@ async fn page() -> HttpResponse {
 )]
 async fn asset(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let name = request.match_info().get("file").unwrap_or_default();
-    match ASSETS.contains(&name) {
-        true => Ok(file(name)),
-        false => Err(no_such_file()),
-    }
+    if ASSETS.contains(&name) { Ok(file(name)) } else { Err(no_such_file()) }
 }
 
 /// A file that is inside the binary.

@@ -151,7 +151,7 @@ fn setting(entry: &Entry, is_required: bool) -> Schema {
     }
     let kinds = |kinds: &[Type]| {
         let null = (!is_required).then_some(Type::Null);
-        SchemaType::from_iter(kinds.iter().cloned().chain(null))
+        kinds.iter().cloned().chain(null).collect::<SchemaType>()
     };
     let default = match row.standard {
         Standard::Text(text) => Some(Value::from(text)),
@@ -233,5 +233,5 @@ fn closed() -> ObjectBuilder {
 }
 
 fn or_null<const N: usize>(kinds: [Type; N]) -> SchemaType {
-    SchemaType::from_iter(kinds.into_iter().chain([Type::Null]))
+    kinds.into_iter().chain([Type::Null]).collect()
 }

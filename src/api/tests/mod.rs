@@ -4,6 +4,7 @@ mod clients;
 mod documents;
 mod guard;
 mod page;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use actix::Actor;
+use actix_tls::accept::rustls_0_23::reexports::ServerConfig;
 use actix_web::http::{Method, StatusCode, header};
 use awc::Client;
 use keyway_actors::Handles;
@@ -41,11 +43,19 @@ impl Api {
     }
 
     fn guarded(limits: Limits, guard: impl FnOnce(SocketAddr) -> Guard) -> Self {
+        Self::served(limits, guard, None)
+    }
+
+    fn served(
+        limits: Limits,
+        guard: impl FnOnce(SocketAddr) -> Guard,
+        tls: Option<ServerConfig>,
+    ) -> Self {
         let bound = bind(([127, 0, 0, 1], 0).into()).unwrap();
         let lines_dropped = Arc::new(AtomicU64::new(5));
         let shown = Shown { led: led(), lines_dropped };
         let address = bound.address();
-        Self { address, server: bound.serve_with(shown, guard(address), limits, &log()) }
+        Self { address, server: bound.serve_with(shown, guard(address), tls, limits, &log()) }
     }
 
     /// What a request is answered: the status and the text.

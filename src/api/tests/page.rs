@@ -26,9 +26,10 @@ async fn text(api: &Api, path: &str) -> String {
     let packed = answer.headers().get(header::CONTENT_ENCODING).is_some_and(|it| it == "gzip");
     let body = answer.body().limit(1 << 24).await.unwrap();
     let mut plain = Vec::new();
-    match packed {
-        true => _ = GzDecoder::new(&*body).read_to_end(&mut plain).unwrap(),
-        false => plain.extend_from_slice(&body),
+    if packed {
+        GzDecoder::new(&*body).read_to_end(&mut plain).unwrap();
+    } else {
+        plain.extend_from_slice(&body);
     }
     assert!(!plain.is_empty(), "{path}");
     String::from_utf8_lossy(&plain).into_owned()
