@@ -5,6 +5,7 @@
 //! as its requests do: the answer is 202 then, and the resource says how far it is.
 
 mod answers;
+mod leading;
 mod named;
 mod refused;
 mod view;
@@ -23,24 +24,22 @@ use super::Led;
 use super::guard::who;
 use crate::settings::Body;
 use crate::settings::schema::{self, Definition, NamedDefinition};
-use crate::supervisor::{Define, Delete, End, Gone, Lead, Order, Over, Put, Refused};
+use crate::supervisor::{Define, Delete, Gone, Over, Put, Refused};
 
 /// The body of a request, or why it cannot be had.
 type Given = Result<web::Bytes, actix_web::Error>;
 
 /// The resources, in `/v1`.
 pub fn routes() -> Vec<Route> {
-    vec![
+    let mut routes = vec![
         Route::get::<__path_list, _, _>(list),
         Route::post::<__path_create, _, _>(create),
         Route::get::<__path_show, _, _>(show),
         Route::put::<__path_put, _, _>(put),
         Route::delete::<__path_delete, _, _>(delete),
-        Route::post::<__path_pause, _, _>(pause),
-        Route::post::<__path_resume, _, _>(resume),
-        Route::post::<__path_drain, _, _>(drain),
-        Route::post::<__path_restart, _, _>(restart),
-    ]
+    ];
+    routes.extend(leading::leading());
+    routes
 }
 
 /// All pipelines
@@ -215,121 +214,6 @@ async fn delete(
     }
 }
 
-/// Pause a pipeline
-///
-/// It takes in nothing and sends nothing new until it is resumed; requests under way finish, and it
-/// stays in its group.
-#[utoipa::path(
-    post,
-    path = "/pipelines/{name}/pause",
-    operation_id = "pausePipeline",
-    params(("name" = String, Path, description = "The pipeline's name.", example = "orders")),
-    responses(
-        (
-            status = 202,
-            description = "It was told to; this is how it is now.",
-            body = Resource,
-            example = Resource::example,
-        ),
-        Unknown,
-        Conflicts,
-        Changing,
-    ),
-)]
-async fn pause(
-    led: web::Data<Led>,
-    Named(name): Named,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    led.lead(name, Order::Pause, &request).await
-}
-
-/// Resume a pipeline
-///
-/// It goes on after a pause. One that was not paused is not disturbed.
-#[utoipa::path(
-    post,
-    path = "/pipelines/{name}/resume",
-    operation_id = "resumePipeline",
-    params(("name" = String, Path, description = "The pipeline's name.", example = "orders")),
-    responses(
-        (
-            status = 202,
-            description = "It was told to; this is how it is now.",
-            body = Resource,
-            example = Resource::example,
-        ),
-        Unknown,
-        Conflicts,
-        Changing,
-    ),
-)]
-async fn resume(
-    led: web::Data<Led>,
-    Named(name): Named,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    led.lead(name, Order::Resume, &request).await
-}
-
-/// Drain a pipeline
-///
-/// It takes in nothing more, delivers what it holds, commits, leaves its group and stops. It stays
-/// known, and stays stopped after a restart of the process.
-#[utoipa::path(
-    post,
-    path = "/pipelines/{name}/drain",
-    operation_id = "drainPipeline",
-    params(("name" = String, Path, description = "The pipeline's name.", example = "orders")),
-    responses(
-        (
-            status = 202,
-            description = "It was told to; this is how it is now.",
-            body = Resource,
-            example = Resource::example,
-        ),
-        Unknown,
-        Conflicts,
-        Changing,
-    ),
-)]
-async fn drain(
-    led: web::Data<Led>,
-    Named(name): Named,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    led.lead(name, Order::End(End::Drain), &request).await
-}
-
-/// Restart a pipeline
-///
-/// It ends if it runs (requests under way finish, offsets are committed), and starts anew.
-#[utoipa::path(
-    post,
-    path = "/pipelines/{name}/restart",
-    operation_id = "restartPipeline",
-    params(("name" = String, Path, description = "The pipeline's name.", example = "orders")),
-    responses(
-        (
-            status = 202,
-            description = "It was told to; this is how it is now.",
-            body = Resource,
-            example = Resource::example,
-        ),
-        Invalid,
-        Unknown,
-        Conflicts,
-        Changing,
-    ),
-)]
-async fn restart(
-    led: web::Data<Led>,
-    Named(name): Named,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    led.lead(name, Order::Restart, &request).await
-}
-
 impl Led {
     /// Asks the supervisor for a change.
     ///
@@ -353,16 +237,6 @@ impl Led {
         request: &HttpRequest,
     ) -> Result<Put, Problem> {
         self.ask(Define { name, body, over, who: who(request) }).await
-    }
-
-    async fn lead(
-        &self,
-        name: String,
-        order: Order,
-        request: &HttpRequest,
-    ) -> Result<HttpResponse, Problem> {
-        self.ask(Lead { name: name.clone(), order, who: who(request) }).await?;
-        Ok(self.shown(StatusCode::ACCEPTED, &name))
     }
 
     fn named(&self, name: &str) -> Option<Resource> {
