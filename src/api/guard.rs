@@ -25,7 +25,7 @@ use crate::supervisor::Who;
 const TOKEN: &str = "api.token";
 
 /// What is answered without a token.
-const HEALTH: [&str; 2] = ["/livez", "/readyz"];
+pub const HEALTH: [&str; 2] = ["/livez", "/readyz"];
 
 /// Says whom a listener answers.
 #[derive(Debug)]
@@ -44,20 +44,30 @@ impl Guard {
     /// Why a request is refused.
     fn refusal(&self, path: &str, headers: &HeaderMap) -> Option<HttpResponse> {
         if self.local && names_another(headers) {
-            let detail = "the Host header names another machine, and this listener is for this \
-                one alone; ask for localhost or 127.0.0.1";
-            return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail).response());
+            return Some(misdirected().response());
         }
         let token = self.token.as_ref().filter(|_| !HEALTH.contains(&path))?;
         if given(headers).is_some_and(|given| is_same(given, token.current().as_bytes())) {
             return None;
         }
-        let detail = "send the token of api.token as `Authorization: Bearer TOKEN`";
-        let mut refused = Problem::new(StatusCode::UNAUTHORIZED, detail).response();
+        let mut refused = unauthorized().response();
         let scheme = actix_web::http::header::HeaderValue::from_static("Bearer");
         refused.headers_mut().insert(WWW_AUTHENTICATE, scheme);
         Some(refused)
     }
+}
+
+/// The answer to who asks another machine.
+pub fn misdirected() -> Problem {
+    let detail = "the Host header names another machine, and this listener is for this one alone; \
+        ask for localhost or 127.0.0.1";
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, detail)
+}
+
+/// The answer to who does not know the token.
+pub fn unauthorized() -> Problem {
+    let detail = "send the token of api.token as `Authorization: Bearer TOKEN`";
+    Problem::new(StatusCode::UNAUTHORIZED, detail)
 }
 
 /// Who sends a request, for the log.

@@ -1,12 +1,14 @@
-//! The HTTP listener of `--listen`: `/livez`, `/readyz`, `/metrics` and `/v1/verify`.
+//! The HTTP listener of `--listen`: health, metrics, the pipelines, and what documents all that.
 //!
 //! It has a thread of its own and asks no actor, so that a probe is answered whatever the rest of
 //! the process does, and the rest never waits for a probe. No client can hold it up: a connection
 //! carries one request and is cut off when its time is over, see [`LIMITS`]. What is answered is
 //! made by `keyway_actors::web`; here is who may ask, and for how long.
 
+mod docs;
 pub mod guard;
 mod lease;
+mod openapi;
 mod resource;
 #[cfg(test)]
 mod tests;
@@ -27,7 +29,7 @@ use actix_web::web::PayloadConfig;
 use actix_web::{App, HttpServer, web};
 use keyway_actors::Handles;
 use keyway_actors::sink::http::Secret;
-use keyway_actors::web::{Families, Probes, Problem, counter, reading};
+use keyway_actors::web::{Families, Probes, Problem, counter, mount, reading};
 use slog::{Logger, error, info};
 
 use self::guard::Guard;
@@ -223,11 +225,16 @@ impl Shown {
             .with_metrics(move |families| {
                 of_process(families, lines_dropped.load(Ordering::Relaxed));
             });
+        let led = web::Data::new(self.led.clone());
+        let first = web::scope("/v1")
+            .configure(|config| mount(resource::routes(), &led, config))
+            .configure(reading(handles))
+            .default_service(web::to(async || nothing_here().response()));
         config
             .configure(|config| probes.configure(config))
-            .app_data(web::Data::new(self.led.clone()))
+            .configure(|config| mount(docs::routes(), &web::Data::new(()), config))
             .app_data(PayloadConfig::new(MOST_BODY))
-            .service(resource::mounted().configure(reading(handles)))
+            .service(first)
             .default_service(web::to(async || nothing_here().response()));
     }
 }

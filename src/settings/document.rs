@@ -55,7 +55,9 @@ pub fn of_json(object: &serde_json::Map<String, Value>) -> Vec<Entry> {
 fn node(value: &Value) -> Node {
     let kind = match value {
         Value::String(text) => Kind::Text(text.clone()),
-        Value::Null | Value::Bool(_) | Value::Number(_) => Kind::Bare(value.to_string()),
+        Value::Bool(_) | Value::Number(_) => Kind::Bare(value.to_string()),
+        // One in a list is no value, and nothing takes a list within a list.
+        Value::Null => Kind::List(Vec::new()),
         Value::Array(values) => Kind::List(values.iter().map(node).collect()),
         Value::Object(object) => Kind::Table(of_json(object)),
     };

@@ -25,6 +25,7 @@ mod reader;
 mod resolve;
 mod retry;
 mod routes;
+pub mod schema;
 mod side_by_side;
 mod sink;
 mod sources;

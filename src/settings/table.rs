@@ -64,7 +64,6 @@ pub struct Entry {
     /// The setting.
     pub row: &'static Row,
     /// What is allowed, in the words of a refusal.
-    #[cfg(test)]
     pub allowed: fn() -> String,
 }
 

@@ -18,7 +18,8 @@
 //! with its own resources, and nothing of it in the application's data. Nobody is asked who they
 //! are: that is for the application to do, with a middleware around what it mounts.
 //!
-//! Errors are problem documents (RFC 9457); [`openapi`] has documents of all that is mounted.
+//! Errors are problem documents (RFC 9457); [`openapi`] has documents of all that is mounted. A
+//! program with resources of its own makes both from one list of [`Route`]s, as is done here.
 
 mod destination;
 mod examples;
@@ -53,6 +54,7 @@ pub use self::partition::{Partition, PartitionHold, Partitions};
 pub use self::pipeline::{Pipeline, Pipelines};
 pub use self::probes::Probes;
 pub use self::problem::{FieldProblem, PROBLEM_JSON, Problem};
+pub use self::routes::{Route, document, mount};
 pub use self::tls::server_tls;
 pub use self::totals::{Commits, Connections, Rebalances, Totals};
 pub use self::verify::{Account, Verification};
@@ -72,12 +74,12 @@ pub fn scope(handles: impl Into<Handles>) -> Scope {
 }
 
 /// The routes of [`scope`].
-fn all() -> Vec<routes::Route> {
+fn all() -> Vec<Route> {
     [reading::pipelines(), details(), leading::leading()].into_iter().flatten().collect()
 }
 
 /// The routes of [`reading`].
-fn details() -> Vec<routes::Route> {
+fn details() -> Vec<Route> {
     [reading::details(), waiting::waiting()].into_iter().flatten().collect()
 }
 

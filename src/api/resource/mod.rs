@@ -4,53 +4,42 @@
 //! is answered when it is decided and kept, not when a pipeline has got there, which may take as long
 //! as its requests do: the answer is 202 then, and the resource says how far it is.
 
+mod answers;
+mod leading;
+mod named;
 mod refused;
 mod view;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue, LOCATION};
-use actix_web::{HttpRequest, HttpResponse, Scope, web};
-use keyway_actors::web::Problem;
+use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, web};
+use keyway_actors::web::{Problem, Route};
 use serde_json::Value;
 
+use self::answers::{Changing, Conflicts, Invalid, ReadOnly, TooLarge, Unknown};
+use self::named::Named;
 pub use self::refused::problem;
 pub use self::view::{Resource, Resources};
 use super::Led;
 use super::guard::who;
 use crate::settings::Body;
-use crate::supervisor::{Define, Delete, End, Gone, Lead, Order, Over, Put, Refused};
+use crate::settings::schema::{self, Definition, NamedDefinition};
+use crate::supervisor::{Define, Delete, Gone, Over, Put, Refused};
+
+/// The body of a request, or why it cannot be had.
+type Given = Result<web::Bytes, actix_web::Error>;
 
 /// The resources, in `/v1`.
-pub fn mounted() -> Scope {
-    web::scope("/v1")
-        .service(
-            web::resource("/pipelines")
-                .route(web::get().to(list))
-                .route(web::head().to(list))
-                .route(web::post().to(create))
-                .default_service(web::to(async || no_such_method("GET, HEAD, POST"))),
-        )
-        .service(
-            web::resource("/pipelines/{name}")
-                .route(web::get().to(show))
-                .route(web::head().to(show))
-                .route(web::put().to(put))
-                .route(web::delete().to(delete))
-                .default_service(web::to(async || no_such_method("GET, HEAD, PUT, DELETE"))),
-        )
-        .service(
-            web::resource("/pipelines/{name}/{order:pause|resume|drain|restart}")
-                .route(web::post().to(lead))
-                .default_service(web::to(async || no_such_method("POST"))),
-        )
-        .default_service(web::to(async || super::nothing_here().response()))
-}
-
-fn no_such_method(allowed: &'static str) -> HttpResponse {
-    let detail = "this resource has no such method; the header Allow has those that it has";
-    let mut answer = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).response();
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-    answer
+pub fn routes() -> Vec<Route> {
+    let mut routes = vec![
+        Route::get::<__path_list, _, _>(list),
+        Route::post::<__path_create, _, _>(create),
+        Route::get::<__path_show, _, _>(show),
+        Route::put::<__path_put, _, _>(put),
+        Route::delete::<__path_delete, _, _>(delete),
+    ];
+    routes.extend(leading::leading());
+    routes
 }
 
 /// All pipelines
@@ -58,11 +47,16 @@ fn no_such_method(allowed: &'static str) -> HttpResponse {
 /// How each is doing, what it is to be and where it is defined, by name.
 #[utoipa::path(
     get,
-    path = "/v1/pipelines",
+    path = "/pipelines",
     operation_id = "listPipelines",
-    responses((status = 200, description = "Each pipeline.", body = Resources)),
+    responses((
+        status = 200,
+        description = "Each pipeline.",
+        body = Resources,
+        example = Resources::example,
+    )),
 )]
-pub async fn list(led: web::Data<Led>) -> HttpResponse {
+async fn list(led: web::Data<Led>) -> HttpResponse {
     shown(StatusCode::OK, &Resources::of(&led.roster, &led.handles))
 }
 
@@ -71,15 +65,15 @@ pub async fn list(led: web::Data<Led>) -> HttpResponse {
 /// How it is doing, what it is to be and where it is defined.
 #[utoipa::path(
     get,
-    path = "/v1/pipelines/{name}",
+    path = "/pipelines/{name}",
     operation_id = "getPipeline",
     params(("name" = String, Path, description = "The pipeline's name.", example = "orders")),
     responses(
-        (status = 200, description = "The pipeline.", body = Resource),
-        (status = 404, description = "There is none of that name.", body = Problem),
+        (status = 200, description = "The pipeline.", body = Resource, example = Resource::example),
+        Unknown,
     ),
 )]
-pub async fn show(led: web::Data<Led>, name: web::Path<String>) -> HttpResponse {
+async fn show(led: web::Data<Led>, Named(name): Named) -> HttpResponse {
     led.shown(StatusCode::OK, &name)
 }
 
@@ -89,21 +83,33 @@ pub async fn show(led: web::Data<Led>, name: web::Path<String>) -> HttpResponse 
 /// is. The pipeline starts.
 #[utoipa::path(
     post,
-    path = "/v1/pipelines",
+    path = "/pipelines",
     operation_id = "createPipeline",
-    request_body = Value,
+    request_body(
+        content = NamedDefinition,
+        description = "The pipeline.",
+        example = schema::example,
+    ),
     responses(
-        (status = 201, description = "It was made; `Location` says where it is.", body = Resource),
-        (status = 400, description = "The definition is not right.", body = Problem),
-        (status = 409, description = "There is a pipeline of that name, or one that it cannot run beside.", body = Problem),
+        (
+            status = 201,
+            description = "It was made.",
+            body = Resource,
+            headers(("Location" = String, description = "Where it is.")),
+            example = Resource::example,
+        ),
+        Invalid,
+        Conflicts,
+        TooLarge,
+        Changing,
     ),
 )]
-pub async fn create(
+async fn create(
     led: web::Data<Led>,
     request: HttpRequest,
-    body: web::Bytes,
+    body: Given,
 ) -> Result<HttpResponse, Problem> {
-    let body = object(&body)?;
+    let body = object(body)?;
     let name = match body.get("name") {
         Some(Value::String(name)) => name.clone(),
         Some(_) => return Err(invalid("name", "expected a text")),
@@ -119,30 +125,47 @@ pub async fn create(
 
 /// Make or change a pipeline
 ///
-/// The body is as for `POST /v1/pipelines`. One that is as it is already is left alone. One that is
-/// to change ends first (requests under way finish, offsets are committed) and starts anew then.
+/// The body is as for `POST /v1/pipelines`, and may leave out the name. A pipeline that is as it is
+/// to be already is left alone. One that is to change ends first (requests under way finish, offsets
+/// are committed) and starts anew then.
 #[utoipa::path(
     put,
-    path = "/v1/pipelines/{name}",
+    path = "/pipelines/{name}",
     operation_id = "putPipeline",
     params(("name" = String, Path, description = "The pipeline's name.", example = "orders")),
-    request_body = Value,
+    request_body(
+        content = Definition,
+        description = "The pipeline; its name is that of the path, if it is there.",
+        example = schema::example,
+    ),
     responses(
-        (status = 200, description = "It is so already.", body = Resource),
-        (status = 201, description = "It was made.", body = Resource),
-        (status = 202, description = "It ends, and starts as this.", body = Resource),
-        (status = 400, description = "The definition is not right.", body = Problem),
-        (status = 403, description = "It is defined in the configuration.", body = Problem),
-        (status = 409, description = "It cannot run beside another pipeline.", body = Problem),
+        (
+            status = 200,
+            description = "It is so already.",
+            body = Resource,
+            example = Resource::example,
+        ),
+        (status = 201, description = "It was made.", body = Resource, example = Resource::example),
+        (
+            status = 202,
+            description = "It ends, and starts as this.",
+            body = Resource,
+            example = Resource::example,
+        ),
+        Invalid,
+        ReadOnly,
+        Conflicts,
+        TooLarge,
+        Changing,
     ),
 )]
-pub async fn put(
+async fn put(
     led: web::Data<Led>,
-    name: web::Path<String>,
+    Named(name): Named,
     request: HttpRequest,
-    body: web::Bytes,
+    body: Given,
 ) -> Result<HttpResponse, Problem> {
-    let (name, body) = (name.into_inner(), object(&body)?);
+    let body = object(body)?;
     if body.get("name").is_some_and(|given| *given != *name) {
         return Err(invalid("name", "expected the name that the path has, or none"));
     }
@@ -159,63 +182,36 @@ pub async fn put(
 /// It ends (requests under way finish, offsets are committed) and is forgotten.
 #[utoipa::path(
     delete,
-    path = "/v1/pipelines/{name}",
+    path = "/pipelines/{name}",
     operation_id = "deletePipeline",
     params(("name" = String, Path, description = "The pipeline's name.", example = "orders")),
     responses(
-        (status = 202, description = "It ends, and is forgotten then.", body = Resource),
+        (
+            status = 202,
+            description = "It ends, and is forgotten then.",
+            body = Resource,
+            example = Resource::example,
+        ),
         (status = 204, description = "It is forgotten."),
-        (status = 403, description = "It is defined in the configuration.", body = Problem),
-        (status = 404, description = "There is none of that name.", body = Problem),
+        ReadOnly,
+        Unknown,
+        Changing,
     ),
 )]
-pub async fn delete(
+async fn delete(
     led: web::Data<Led>,
-    name: web::Path<String>,
+    Named(name): Named,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let name = name.into_inner();
     let delete = Delete { name: name.clone(), who: who(&request) };
     match led.ask(delete).await? {
         Gone::Now => Ok(HttpResponse::NoContent().finish()),
-        Gone::Soon => Ok(led.shown(StatusCode::ACCEPTED, &name)),
+        // It may have gone since.
+        Gone::Soon => Ok(led.named(&name).map_or_else(
+            || HttpResponse::NoContent().finish(),
+            |resource| shown(StatusCode::ACCEPTED, &resource),
+        )),
     }
-}
-
-/// Lead a pipeline
-///
-/// `pause`: it takes in nothing and sends nothing new until `resume`, and stays in its group.
-/// `drain`: it delivers what it holds, commits, leaves its group and stops; it stays known, and stays
-/// stopped after a restart of the process. `restart`: it ends if it runs, and starts anew.
-#[utoipa::path(
-    post,
-    path = "/v1/pipelines/{name}/{order}",
-    operation_id = "leadPipeline",
-    params(
-        ("name" = String, Path, description = "The pipeline's name.", example = "orders"),
-        ("order" = String, Path, description = "`pause`, `resume`, `drain` or `restart`."),
-    ),
-    responses(
-        (status = 202, description = "It was told to; this is how it is now.", body = Resource),
-        (status = 404, description = "There is none of that name.", body = Problem),
-        (status = 409, description = "It does not run.", body = Problem),
-    ),
-)]
-pub async fn lead(
-    led: web::Data<Led>,
-    path: web::Path<(String, String)>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    let (name, order) = path.into_inner();
-    let order = match order.as_str() {
-        "pause" => Order::Pause,
-        "resume" => Order::Resume,
-        "drain" => Order::End(End::Drain),
-        "restart" => Order::Restart,
-        _ => return Err(super::nothing_here()),
-    };
-    led.ask(Lead { name: name.clone(), order, who: who(&request) }).await?;
-    Ok(led.shown(StatusCode::ACCEPTED, &name))
 }
 
 impl Led {
@@ -243,9 +239,13 @@ impl Led {
         self.ask(Define { name, body, over, who: who(request) }).await
     }
 
+    fn named(&self, name: &str) -> Option<Resource> {
+        Resource::named(name, &self.roster, &self.handles)
+    }
+
     /// The pipeline of that name, or that there is none.
     fn shown(&self, status: StatusCode, name: &str) -> HttpResponse {
-        match Resource::named(name, &self.roster, &self.handles) {
+        match self.named(name) {
             Some(resource) => shown(status, &resource),
             None => problem(&Refused::Unknown).response(),
         }
@@ -258,11 +258,20 @@ fn shown(status: StatusCode, what: &impl serde::Serialize) -> HttpResponse {
 }
 
 /// The object that a body holds.
-fn object(body: &[u8]) -> Result<Body, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
+fn object(body: Given) -> Result<Body, Problem> {
+    let body = body.map_err(|error| match error.as_response_error().status_code() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        _ => Problem::new(StatusCode::BAD_REQUEST, format!("the body did not come: {error}")),
+    })?;
+    serde_json::from_slice(&body).map_err(|error| {
         let detail = format!("expected a JSON object with the keys of a [[pipeline]]: {error}");
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })
+}
+
+fn too_large() -> Problem {
+    let detail = format!("a body is of {} bytes at the most", super::MOST_BODY);
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
 fn invalid(field: &str, detail: &str) -> Problem {

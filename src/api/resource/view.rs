@@ -7,7 +7,7 @@ use keyway_actors::{Handles, State};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::settings::Body;
+use crate::settings::{self, Body};
 use crate::supervisor::{Member, Origin, Phase, Roster, Run};
 
 /// A pipeline of this process.
@@ -61,6 +61,18 @@ impl Resource {
         }
     }
 
+    /// One that was just made.
+    pub fn example() -> Self {
+        let definition = settings::schema::example();
+        Self {
+            pipeline: Pipeline::without_counts("orders"),
+            origin: Origin::Api,
+            to_be: Run::Running,
+            leaving: false,
+            definition: definition.as_object().cloned().map(Arc::new),
+        }
+    }
+
     /// The pipeline of that name.
     pub fn named(name: &str, roster: &Roster, handles: &Handles) -> Option<Self> {
         Some(Self::of(name, roster.get(name)?, handles))
@@ -68,6 +80,11 @@ impl Resource {
 }
 
 impl Resources {
+    /// One of them.
+    pub fn example() -> Self {
+        Self { pipelines: vec![Resource::example()] }
+    }
+
     /// All pipelines.
     pub fn of(roster: &Roster, handles: &Handles) -> Self {
         let all = roster.all().into_iter();

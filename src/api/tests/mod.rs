@@ -1,7 +1,9 @@
 //! The listener over HTTP. What it says of pipelines is tested where that is made.
 
 mod clients;
+mod documents;
 mod guard;
+mod page;
 mod tls;
 
 use std::net::SocketAddr;
@@ -119,11 +121,11 @@ async fn an_address_of_another_machine_is_refused_in_the_systems_words() {
 #[actix_rt::test]
 async fn another_path_says_what_there_is() {
     let api = Api::new();
-    for path in ["/", "/metrics/", "/v1/elsewhere", "/LIVEZ"] {
+    for path in ["/", "/metrics/", "/v1/pipelines/", "/v1/elsewhere", "/LIVEZ"] {
         let (status, text) = api.get(path).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
         assert!(text.contains("\"status\":404"), "{path}: {text}");
-        for there_is in ["/livez", "/readyz", "/metrics", "/v1/verify", "/v1/pipelines"] {
+        for there_is in ["/livez", "/readyz", "/metrics", "/v1/pipelines", "/v1/verify", "/docs"] {
             assert!(text.contains(there_is), "{path}: {text}");
         }
     }

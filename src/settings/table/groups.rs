@@ -1,8 +1,6 @@
 //! All settings in their groups, which is the order of the help page and of the document.
 
-#[cfg(test)]
-use super::Knob;
-use super::{Entry, Group, api, destination, file, http, retry, rows, security};
+use super::{Entry, Group, Knob, api, destination, file, http, retry, rows, security};
 
 macro_rules! groups {
     ($($name:literal: $($module:ident::$knob:ident)*;)*) => {
@@ -12,7 +10,6 @@ macro_rules! groups {
             name: $name,
             entries: &[$(Entry {
                 row: &$module::$knob.row,
-                #[cfg(test)]
                 allowed: || allowed(&$module::$knob),
             }),*],
         }),*];
@@ -69,7 +66,6 @@ groups! {
 }
 
 /// What a refusal calls expected: no value begins with a control character.
-#[cfg(test)]
 fn allowed<T>(knob: &Knob<T>) -> String {
     (knob.parse)("\u{0}").err().map(|refused| refused.expected).unwrap_or_default()
 }

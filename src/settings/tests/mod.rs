@@ -9,6 +9,7 @@ mod each_row;
 mod file;
 mod precedence;
 mod routes;
+mod schema;
 mod several;
 
 use std::fs;
