@@ -7,6 +7,7 @@
 
 pub mod guard;
 mod lease;
+mod plain;
 mod resource;
 #[cfg(test)]
 mod tests;
@@ -207,6 +208,7 @@ impl Shown {
             .app_data(web::Data::new(self.led.clone()))
             .app_data(PayloadConfig::new(MOST_BODY))
             .service(resource::mounted().configure(reading(handles)))
+            .configure(plain::mounted)
             .default_service(web::to(async || nothing_here().response()));
     }
 }
