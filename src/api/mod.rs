@@ -208,7 +208,7 @@ impl Shown {
             .app_data(web::Data::new(self.led.clone()))
             .app_data(PayloadConfig::new(MOST_BODY))
             .service(resource::mounted().configure(reading(handles)))
-            .configure(plain::mounted)
+            .configure(|config| plain::mounted(&self.led, config))
             .default_service(web::to(async || nothing_here().response()));
     }
 }

@@ -26,9 +26,10 @@ use super::Led;
 use super::guard::who;
 use crate::supervisor::{Define, End, Lead, Order, Over, Refused};
 
-/// The endpoints, for `App::configure`.
-pub fn mounted(config: &mut web::ServiceConfig) {
+/// The endpoints, about these pipelines.
+pub fn mounted(led: &Led, config: &mut web::ServiceConfig) {
     config
+        .app_data(web::Data::new(led.clone()))
         .service(
             web::resource("/start-consumer")
                 .route(web::post().to(start))
