@@ -2,7 +2,7 @@
 //! requests without a body.
 //!
 //! They stand in for a small service that scripts already call, so paths, parameters and the shape
-//! of errors are that one's (FastAPI's), not those of `/v1`. A consumer is a pipeline like any other,
+//! of errors are that one's (`FastAPI`'s), not those of `/v1`. A consumer is a pipeline like any other,
 //! of the same name as its id: it is seen and led under `/v1/pipelines` too, and kept like those.
 //! Only pipelines that came through the API are consumers here: those of the configuration are
 //! changed there.
@@ -24,7 +24,7 @@ pub use self::view::{Consumer, ConsumerStatus, Consumers, Started, Stopped, Stop
 
 use super::Led;
 use super::guard::who;
-use crate::supervisor::{Define, End, Lead, Order, Over, Refused};
+use crate::supervisor::{Define, Over, Refused};
 
 /// The endpoints, about these pipelines.
 pub fn mounted(led: &Led, config: &mut web::ServiceConfig) {
@@ -136,8 +136,9 @@ pub async fn stop(
 ) -> Result<HttpResponse, Refusal> {
     let (id, until) = (id.into_inner(), ending::limit());
     Consumer::named(&led, &id).ok_or_else(|| Refusal::unknown(&id))?;
-    let lead = Lead { name: id.clone(), order: Order::End(End::Stop), who: who(&request) };
-    led.send(lead).await.map_err(|refused| Refusal::of(&refused, &id, &led.roster))?;
+    led.send(ending::of(&id, who(&request)))
+        .await
+        .map_err(|refused| Refusal::of(&refused, &id, &led.roster))?;
     let message = if ending::all(&led.roster, std::slice::from_ref(&id), until).await {
         format!("Consumer {id} stopped")
     } else {
@@ -165,8 +166,7 @@ pub async fn stop_all(led: web::Data<Led>, request: HttpRequest) -> Result<HttpR
     let telling = actix_web::rt::spawn(async move {
         let mut refusal = None;
         for name in told {
-            let lead = Lead { name: name.clone(), order: Order::End(End::Stop), who: who.clone() };
-            match asked.send(lead).await {
+            match asked.send(ending::of(&name, who.clone())).await {
                 // One that was deleted meanwhile ends as well.
                 Ok(()) | Err(Refused::Unknown) => {}
                 Err(refused) => refusal = Some(Refusal::of(&refused, &name, &asked.roster)),

@@ -1,4 +1,4 @@
-//! Refusals, in the shape that FastAPI gives them: `{"detail": ...}`.
+//! Refusals, in the shape that `FastAPI` gives them: `{"detail": ...}`.
 
 use std::fmt;
 

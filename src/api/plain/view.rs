@@ -55,16 +55,15 @@ impl StoppedAll {
             count => format!("{count} consumers stopped"),
         };
         if !stopping.is_empty() {
-            message.push_str(&format!(
-                ", {} stopping: what is under way finishes first",
-                stopping.len()
-            ));
+            let count = stopping.len();
+            message = format!("{message}, {count} stopping: what is under way finishes first");
         }
         Self { message, stopped, stopping }
     }
 }
 
 /// A consumer.
+#[expect(clippy::struct_field_names, reason = "scripts know them by these names")]
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Consumer {
     /// Its id: the name of its pipeline.

@@ -3,7 +3,7 @@
 
 mod parameters;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use actix_web::http::{Method, StatusCode, header};
 use awc::Client;
@@ -33,7 +33,16 @@ impl Plain {
 
     /// With more flags, and what is kept in that folder.
     fn with(folder: tempfile::TempDir, flags: &[(&'static str, &str)]) -> Self {
+        Self::configured(folder, flags, None)
+    }
+
+    fn configured(
+        folder: tempfile::TempDir,
+        flags: &[(&'static str, &str)],
+        config: Option<PathBuf>,
+    ) -> Self {
         let mut sources = Sources::none();
+        sources.flags.config = config;
         let root = folder.path().join("files");
         std::fs::create_dir_all(&root).unwrap();
         let root = root.to_str().unwrap().to_owned();
@@ -88,7 +97,7 @@ impl Plain {
         assert_eq!(started.0, OK, "{}", started.1);
     }
 
-    fn root(&self) -> std::path::PathBuf {
+    fn root(&self) -> PathBuf {
         self.folder.path().join("files")
     }
 
@@ -223,6 +232,18 @@ async fn paths_stay_in_their_folder() {
     let refused = plain.post(&format!("{START}&file_path=a.txt")).await;
     let detail = why(&refused, StatusCode::BAD_REQUEST);
     assert!(detail.contains("--file-root"), "{detail}");
+}
+
+#[actix_rt::test]
+async fn brokers_that_may_not_be_named_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("keyway.toml");
+    std::fs::write(&config, "[api]\nallowed_brokers = [\"127.0.0.1:1\"]\n").unwrap();
+    let plain = Plain::configured(folder, &[], Some(config));
+    let refused = plain.post("/start-consumer?broker=other:1&topic=a&file_path=a").await;
+    let detail = why(&refused, StatusCode::BAD_REQUEST);
+    assert!(detail.starts_with("broker: ") && detail.contains("allowed_brokers"), "{detail}");
+    plain.start("one", "a").await;
 }
 
 #[actix_rt::test]

@@ -57,7 +57,7 @@ async fn what_is_not_what_it_has_to_be_is_named() {
         let mut query = format!("?{parameter}={given}");
         for (other, given) in [("broker", "a:1"), ("topic", "a"), ("file_path", "a")] {
             if other != parameter && !(other == "file_path" && parameter == "http_url") {
-                query.push_str(&format!("&{other}={given}"));
+                query = format!("{query}&{other}={given}");
             }
         }
         let refused = start(&plain, &query, &Value::Null).await;
