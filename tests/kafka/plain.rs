@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::stage::keyed;
-use crate::support::{Cluster, Endpoint, Kafka, Keyway, Record, Reply, Running, unique, wait_for};
+use crate::support::{
+    Cluster, Endpoint, Gate, Kafka, Keyway, Record, Reply, Running, unique, wait_for,
+};
 
 const PARTITIONS: i32 = 3;
 const KEYS: usize = 20;
@@ -31,12 +33,17 @@ impl Plain {
     }
 
     fn ask(&mut self, method: &str, path: &str, body: &Value) -> Value {
+        let (status, answer) = self.ask_for_any(method, path, body);
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    fn ask_for_any(&mut self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let headers = [("Content-Type", "application/json")];
         let address = self.keyway.api();
         let answer = crate::support::ask(address, method, path, &headers, &body).unwrap();
-        assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
-        answer.json()
+        (answer.status, answer.json())
     }
 
     fn post(&mut self, path: &str) -> Value {
@@ -176,6 +183,16 @@ fn a_consumer_that_failed_says_why_and_is_started_anew() {
     plain.keyway.stop();
 }
 
+/// One that posts to this endpoint.
+fn posting(plain: &mut Plain, id: &str, topic: &str, endpoint: &Endpoint) -> Value {
+    let body = json!({
+        "broker": plain.kafka.brokers(), "topic": topic, "http_url": endpoint.url(),
+        "client_id": id, "group_id": plain.group,
+    });
+    plain.ask("POST", "/start-consumer", &body);
+    body
+}
+
 #[test]
 fn a_consumer_that_waits_says_what_went_wrong_last() {
     let mut plain = Plain::new();
@@ -183,16 +200,37 @@ fn a_consumer_that_waits_says_what_went_wrong_last() {
     plain.kafka.produce(&topic, records(0..10));
     let endpoint = Endpoint::start();
     endpoint.script(|_| Reply::status(503));
-    let body = json!({
-        "broker": plain.kafka.brokers(), "topic": topic, "http_url": endpoint.url(),
-        "client_id": "waits", "group_id": plain.group,
-    });
-    plain.ask("POST", "/start-consumer", &body);
+    posting(&mut plain, "waits", &topic, &endpoint);
     let waits = plain.wait_for_status("waits", "an error", |it| !it["last_error"].is_null());
     let error = waits["last_error"].as_str().unwrap();
     assert!(error.contains("503") && waits["running"] == true, "{waits}");
     endpoint.script(|_| Reply::ok());
     let is_well = |it: &Value| it["messages"] == 10 && it["last_error"].is_null();
     plain.wait_for_status("waits", "no error any more", is_well);
+    plain.keyway.stop();
+}
+
+/// Who asks is told before the connection is cut off, and what is under way is not cut off with it.
+#[test]
+fn a_stop_that_takes_its_time_is_answered_all_the_same() {
+    let mut plain = Plain::new();
+    let topic = plain.kafka.topic("stopping", 1);
+    plain.kafka.produce(&topic, records(0..1));
+    let (endpoint, gate) = (Endpoint::start(), Gate::closed());
+    let behind = gate.clone();
+    endpoint.script(move |_| Reply::ok().behind(&behind));
+    let body = posting(&mut plain, "slow", &topic, &endpoint);
+    endpoint.wait_until("the request", |ledger| ledger.in_flight() == 1);
+    let stopping = plain.post("/stop-consumer/slow");
+    assert!(stopping["message"].as_str().unwrap().contains("slow is stopping"), "{stopping}");
+    let status = plain.status("slow");
+    assert_eq!((&status["state"], &status["running"]), (&json!("draining"), &json!(true)));
+    let (status, refused) = plain.ask_for_any("POST", "/start-consumer", &body);
+    let detail = refused["detail"].as_str().unwrap();
+    assert!(status == 409 && detail.contains("still stopping"), "{status} {refused}");
+    gate.open();
+    let stopped = plain.wait_for_status("slow", "stopped", |it| it["state"] == "stopped");
+    assert_eq!((&stopped["messages"], &stopped["running"]), (&json!(1), &json!(false)));
+    assert_eq!(plain.kafka.committed_total(&plain.group, &topic), 1);
     plain.keyway.stop();
 }

@@ -191,3 +191,17 @@ fn topics(definition: &Body) -> String {
 fn showable(url: &str) -> String {
     url.split_once('?').map_or_else(|| url.to_owned(), |(head, _)| format!("{head}?***"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_still_stops_is_told_apart() {
+        let ids = |count: usize| vec!["a".to_owned(); count];
+        let told = |stopped, stopping| StoppedAll::of(ids(stopped), ids(stopping)).message;
+        assert_eq!(told(1, 0), "1 consumer stopped");
+        let both = "0 consumers stopped, 2 stopping: what is under way finishes first";
+        assert_eq!(told(0, 2), both);
+    }
+}
