@@ -211,16 +211,23 @@ fn a_consumer_that_waits_says_what_went_wrong_last() {
 }
 
 /// Who asks is told before the connection is cut off, and what is under way is not cut off with it.
+/// One that was deleted is no consumer any more, though it ends as slowly.
 #[test]
 fn a_stop_that_takes_its_time_is_answered_all_the_same() {
     let mut plain = Plain::new();
-    let topic = plain.kafka.topic("stopping", 1);
-    plain.kafka.produce(&topic, records(0..1));
+    let [topic, other] = ["stopping", "leaving"].map(|stem| plain.kafka.topic(stem, 1));
+    for topic in [&topic, &other] {
+        plain.kafka.produce(topic, records(0..1));
+    }
     let (endpoint, gate) = (Endpoint::start(), Gate::closed());
     let behind = gate.clone();
     endpoint.script(move |_| Reply::ok().behind(&behind));
     let body = posting(&mut plain, "slow", &topic, &endpoint);
-    endpoint.wait_until("the request", |ledger| ledger.in_flight() == 1);
+    posting(&mut plain, "leaves", &other, &endpoint);
+    endpoint.wait_until("both requests", |ledger| ledger.in_flight() == 2);
+    plain.ask("DELETE", "/v1/pipelines/leaves", &Value::Null);
+    assert_eq!(plain.running(), ["slow"]);
+    assert_eq!(plain.ask_for_any("GET", "/consumer-status/leaves", &Value::Null).0, 404);
     let stopping = plain.post("/stop-consumer/slow");
     assert!(stopping["message"].as_str().unwrap().contains("slow is stopping"), "{stopping}");
     let status = plain.status("slow");

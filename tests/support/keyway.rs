@@ -237,13 +237,24 @@ impl Running {
         })
     }
 
-    /// How many threads and open files it has.
-    pub fn threads_and_files(&self) -> (usize, usize) {
-        let count = |what: &str| {
-            let folder = format!("/proc/{}/{what}", self.child.id());
-            std::fs::read_dir(folder).expect("it runs").count()
-        };
-        (count("task"), count("fd"))
+    /// The names of its threads, in order.
+    pub fn threads(&self) -> Vec<String> {
+        let folder = format!("/proc/{}/task", self.child.id());
+        let tasks = std::fs::read_dir(folder).expect("it runs");
+        // One may end meanwhile.
+        let names = tasks.filter_map(|task| {
+            let name = std::fs::read_to_string(task.ok()?.path().join("comm")).ok()?;
+            Some(name.trim_end().to_owned())
+        });
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    /// How many files and sockets it has open.
+    pub fn open_files(&self) -> usize {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        std::fs::read_dir(folder).expect("it runs").count()
     }
 
     /// Where its API listens, once it said so.

@@ -7,6 +7,8 @@
 //! Only pipelines that came through the API are consumers here: those of the configuration are
 //! changed there.
 
+#[cfg_attr(not(test), expect(dead_code, reason = "it becomes part of the whole document"))]
+mod document;
 mod ending;
 mod given;
 mod refused;
@@ -18,9 +20,14 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-pub use self::given::Parameters;
-pub use self::refused::Refusal;
-pub use self::view::{Consumer, ConsumerStatus, Consumers, Started, Stopped, StoppedAll};
+#[cfg_attr(
+    not(test),
+    expect(unused_imports, reason = "it becomes part of the whole document")
+)]
+pub use self::document::document;
+use self::given::Parameters;
+use self::refused::Refusal;
+use self::view::{Consumer, ConsumerStatus, Consumers, Started, Stopped, StoppedAll};
 
 use super::Led;
 use super::guard::who;
@@ -88,7 +95,10 @@ fn no_such_method(allowed: &'static str) -> HttpResponse {
         (status = 200, description = "It is being started.", body = Started),
         (status = 400, description = "It cannot be as it is described: a path that is refused, for one.", body = Refusal),
         (status = 409, description = "A consumer of that id runs, or one that writes this file.", body = Refusal),
+        (status = 413, description = "The body is larger than 1 MiB.", body = Refusal),
         (status = 422, description = "A parameter is missing, or is not what it has to be.", body = Refusal),
+        (status = 500, description = "It cannot be kept in the folder of `--state-dir`.", body = Refusal),
+        (status = 503, description = "Keyway is ending.", body = Refusal),
     ),
 )]
 pub async fn start(
@@ -127,6 +137,8 @@ pub async fn start(
     responses(
         (status = 200, description = "It has stopped, or is about to.", body = Stopped),
         (status = 404, description = "There is none of that id.", body = Refusal),
+        (status = 500, description = "That it rests cannot be kept in the folder of `--state-dir`.", body = Refusal),
+        (status = 503, description = "Keyway is ending.", body = Refusal),
     ),
 )]
 pub async fn stop(
@@ -154,7 +166,11 @@ pub async fn stop(
     post,
     path = "/stop-all",
     operation_id = "stopAllConsumers",
-    responses((status = 200, description = "They have stopped, or are about to.", body = StoppedAll)),
+    responses(
+        (status = 200, description = "They have stopped, or are about to.", body = StoppedAll),
+        (status = 500, description = "That one rests cannot be kept in the folder of `--state-dir`.", body = Refusal),
+        (status = 503, description = "Keyway is ending.", body = Refusal),
+    ),
 )]
 pub async fn stop_all(led: web::Data<Led>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
     let until = ending::limit();

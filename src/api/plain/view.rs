@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 use super::super::resource::{Resource, Resources};
 use crate::api::Led;
 use crate::settings::Body;
-use crate::supervisor::Origin;
 
 /// Lanes that are looked at for what went wrong last: those that have waited longest, of which the
 /// first that fails tells.
@@ -124,10 +123,11 @@ impl Consumer {
         Self::of(&Resource::named(id, &led.roster, &led.handles)?)
     }
 
-    /// A pipeline as a consumer, if it is one: made through the API, and not deleted.
+    /// A pipeline as a consumer, if it is one: not deleted, and made through the API, for of others no
+    /// definition is shown.
     fn of(resource: &Resource) -> Option<Self> {
         let definition = resource.definition.as_deref()?;
-        if resource.origin != Origin::Api || resource.leaving {
+        if resource.leaving {
             return None;
         }
         let (name, kafka) = (&resource.pipeline.name, "kafka");

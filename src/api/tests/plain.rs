@@ -331,3 +331,26 @@ async fn another_method_is_405_with_those_that_there_are() {
         assert_eq!(plain.api.ask(Method::HEAD, path).await, (OK, String::new()));
     }
 }
+
+#[actix_rt::test]
+async fn all_that_is_answered_is_documented() {
+    let document = serde_json::to_value(crate::api::plain::document()).unwrap();
+    let plain = Plain::new();
+    let paths = document["paths"].as_object().unwrap();
+    assert_eq!(paths.len(), 5);
+    for (path, methods) in paths {
+        for (method, operation) in methods.as_object().unwrap() {
+            assert_eq!(operation["tags"], json!(["consumers"]), "{path}");
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let asked = path.replace("{consumer_id}", "nobody");
+            let (status, _) = plain.ask(method, &asked, &Value::Null).await;
+            assert!(operation["responses"][status.as_str()].is_object(), "{path}: {status}");
+            assert_ne!(status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        }
+    }
+    let text = document.to_string();
+    let references = text.split("#/components/schemas/").skip(1);
+    for name in references.filter_map(|rest| rest.split('"').next()) {
+        assert!(document["components"]["schemas"][name].is_object(), "{name}");
+    }
+}

@@ -51,7 +51,7 @@ pub fn ask(
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");
     }
-    if method != "GET" {
+    if method != "GET" || !body.is_empty() {
         request += &format!("Content-Length: {}\r\n", body.len());
     }
     ask_raw(address, &format!("{request}\r\n{body}"))
