@@ -22,6 +22,7 @@ mod kafka {
     mod limits;
     mod members;
     mod outages;
+    mod plain;
     mod policy;
     mod resume;
     mod security;

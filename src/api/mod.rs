@@ -9,6 +9,7 @@ mod docs;
 pub mod guard;
 mod lease;
 mod openapi;
+mod plain;
 mod resource;
 #[cfg(test)]
 mod tests;
@@ -235,6 +236,7 @@ impl Shown {
             .configure(|config| mount(docs::routes(), &web::Data::new(()), config))
             .app_data(PayloadConfig::new(MOST_BODY))
             .service(first)
+            .configure(|config| plain::mounted(&self.led, config))
             .default_service(web::to(async || nothing_here().response()));
     }
 }

@@ -5,16 +5,15 @@
 //! looked at. HEAD is answered wherever GET is (RFC 9110, section 9.3.2) and has no entry of its own.
 
 use keyway_actors::web::{document as paths, openapi as library};
+use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 
-use utoipa::OpenApi;
-
 use super::docs::Asset;
 use super::guard::{HEALTH, misdirected, unauthorized};
 use super::resource::{Resource, Resources};
-use super::{docs, resource};
+use super::{docs, plain, resource};
 use crate::settings::schema::{Definition, NamedDefinition};
 
 /// The tag of what is about pipelines, here and in the library.
@@ -31,9 +30,10 @@ const TOKEN: &str = "token";
     info(
         title = "Keyway",
         description = "Pipelines that deliver Kafka records over HTTP or to files, led over HTTP. \
-            Every error is a problem document (RFC 9457, `application/problem+json`); so are the \
-            404 of a path that is not here and the 405 of a method that a path does not have, \
-            whose header `Allow` names those that it has.",
+            Every error is a problem document (RFC 9457, `application/problem+json`), but those of \
+            the plain endpoints, which have a form of their own. The 404 of a path that is not here \
+            and the 405 of a method that a path does not have are problem documents too; the header \
+            `Allow` of the latter names the methods that there are.",
         contact(),
         license(name = "Apache License 2.0", identifier = "Apache-2.0"),
     ),
@@ -57,6 +57,7 @@ pub fn document() -> Document {
     let mut document = own.nest("/v1", first).nest("/v1", library::reading());
     // What else is mounted beside `/v1` is merged here, a line each.
     document.merge(library::probes());
+    document.merge(plain::document());
     guarded(&mut document);
     document
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use tokio::sync::watch;
+
 use super::slot::Run;
 use crate::settings::Body;
 
@@ -58,7 +60,10 @@ pub enum Stage {
 
 /// The pipelines by name; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Roster(Arc<RwLock<Inner>>);
+pub struct Roster {
+    inner: Arc<RwLock<Inner>>,
+    changes: Arc<watch::Sender<()>>,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -69,10 +74,12 @@ struct Inner {
 impl Roster {
     pub(super) fn set(&self, name: &str, member: Member) {
         self.write().members.insert(name.to_owned(), member);
+        self.changes.send_replace(());
     }
 
     pub(super) fn remove(&self, name: &str) {
         self.write().members.remove(name);
+        self.changes.send_replace(());
     }
 
     pub(super) fn set_stage(&self, stage: Stage) {
@@ -89,6 +96,24 @@ impl Roster {
         self.read().members.get(name).cloned()
     }
 
+    /// Whether there is something of the pipeline of that name that has not ended.
+    pub fn is_there(&self, name: &str) -> bool {
+        let inner = self.read();
+        let phase = inner.members.get(name).map(|member| &member.phase);
+        matches!(phase, Some(Phase::Starting | Phase::Up))
+    }
+
+    /// Waits until something holds of the pipelines; it is looked at after each change.
+    pub async fn until(&self, holds: impl Fn(&Self) -> bool) {
+        let mut changes = self.changes.subscribe();
+        while !holds(self) {
+            // Who changes them is there as long as this is.
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// All, by name.
     pub fn all(&self) -> Vec<(String, Member)> {
         let inner = self.read();
@@ -96,10 +121,10 @@ impl Roster {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Inner> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

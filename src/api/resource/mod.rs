@@ -225,8 +225,20 @@ impl Led {
         T: Send + 'static,
         crate::supervisor::Supervisor: actix::Handler<M>,
     {
-        let answer = self.supervisor.send(message).await.unwrap_or(Err(Refused::Ending));
-        answer.map_err(|refused| problem(&refused))
+        self.send(message).await.map_err(|refused| problem(&refused))
+    }
+
+    /// The same, with what the supervisor says.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub async fn send<M, T>(&self, message: M) -> Result<T, Refused>
+    where
+        M: actix::Message<Result = Result<T, Refused>> + Send + 'static,
+        T: Send + 'static,
+        crate::supervisor::Supervisor: actix::Handler<M>,
+    {
+        self.supervisor.send(message).await.unwrap_or(Err(Refused::Ending))
     }
 
     async fn define(

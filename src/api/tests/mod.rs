@@ -4,6 +4,7 @@ mod clients;
 mod documents;
 mod guard;
 mod page;
+mod plain;
 mod tls;
 
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use slog::{Discard, Logger, o};
 use super::guard::Guard;
 use super::{BindError, LIMITS, Led, Limits, Server, Shown, bind};
 use crate::settings::{self, Least, Sources};
-use crate::supervisor::{Begin, Setup, Supervisor};
+use crate::supervisor::{Begin, Setup, Store, Supervisor};
 
 /// How long any wait may last before its test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -51,9 +52,18 @@ impl Api {
         guard: impl FnOnce(SocketAddr) -> Guard,
         tls: Option<ServerConfig>,
     ) -> Self {
+        Self::serving(led(Sources::none(), None), limits, guard, tls)
+    }
+
+    fn serving(
+        led: Led,
+        limits: Limits,
+        guard: impl FnOnce(SocketAddr) -> Guard,
+        tls: Option<ServerConfig>,
+    ) -> Self {
         let bound = bind(([127, 0, 0, 1], 0).into()).unwrap();
         let lines_dropped = Arc::new(AtomicU64::new(5));
-        let shown = Shown { led: led(), lines_dropped };
+        let shown = Shown { led, lines_dropped };
         let address = bound.address();
         Self { address, server: bound.serve_with(shown, guard(address), tls, limits, &log()) }
     }
@@ -76,16 +86,16 @@ impl Api {
     }
 }
 
-/// No pipelines, and who makes some.
-fn led() -> Led {
-    let (sources, handles) = (Sources::none(), Handles::default());
+/// What is set and kept, and who makes more.
+fn led(sources: Sources, store: Option<Store>) -> Led {
+    let handles = Handles::default();
     let (settings, base) = settings::load_with_base(&sources, Least::None).unwrap();
     let supervisor = Supervisor::new(Setup {
         sources,
         least: Least::None,
         settings,
         base,
-        store: None,
+        store,
         handles: handles.clone(),
         failures: tokio::sync::mpsc::unbounded_channel().0,
         log: log(),
