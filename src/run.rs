@@ -9,7 +9,8 @@ use std::sync::atomic::AtomicU64;
 
 use actix::{Actor, Addr};
 use actix_rt::System;
-use keyway_actors::sink::http::FileError;
+use keyway_actors::sink::http::{FileError, TlsError};
+use keyway_actors::web::server_tls;
 use keyway_actors::{Handles, PipelineError};
 use slog::{Logger, error, info, warn};
 use tokio::sync::mpsc;
@@ -69,6 +70,8 @@ enum RunError {
     Listen(#[from] api::BindError),
     #[error("api.token_file: {0}")]
     Token(#[from] FileError),
+    #[error("api.tls: {0}")]
+    Tls(#[from] TlsError),
     #[error("{0}")]
     Store(#[from] StoreError),
     #[error("pipeline {}: {}", .0.name, .0.error)]
@@ -82,6 +85,7 @@ impl RunError {
     fn code(&self) -> u8 {
         match self {
             Self::Token(_)
+            | Self::Tls(_)
             | Self::Store(_)
             | Self::Pipeline(Failure {
                 at_start: true,
@@ -99,6 +103,8 @@ async fn serve(told: Told, log: &Logger, lines_dropped: Arc<AtomicU64>) -> Resul
     let mut hangups = Hangups::new().map_err(RunError::Signals)?;
     info!(log, "keyway starts"; "version" => env!("CARGO_PKG_VERSION"));
     let token = settings.api.token.as_ref().map(wiring::secret).transpose()?;
+    let tls = settings.api.tls.as_ref().map(|(cert, key)| server_tls(cert, key, log));
+    let access = api::Access { token, tls: tls.transpose()? };
     let store = settings.api.state_dir.as_deref().map(Store::open).transpose()?;
     let bound = match settings.api.listen {
         Listen::Off => None,
@@ -121,7 +127,7 @@ async fn serve(told: Told, log: &Logger, lines_dropped: Arc<AtomicU64>) -> Resul
     supervisor.do_send(Begin);
     let server = bound.map(|bound| {
         let led = api::Led { supervisor: supervisor.clone(), roster, handles: handles.clone() };
-        bound.serve(led, lines_dropped, token, log)
+        bound.serve(led, lines_dropped, access, log)
     });
     let line = stats_interval
         .map(|every| actix_rt::spawn(stats_line::every(every, handles.clone(), log.clone())));

@@ -9,6 +9,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Extensions;
 use actix_web::rt;
 use actix_web::rt::task::JoinHandle;
@@ -16,7 +17,9 @@ use actix_web::rt::task::JoinHandle;
 /// For `HttpServer::on_connect`: each connection is shut down when it has lasted this long.
 pub fn of(time: Duration) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static {
     move |connection, data| {
-        let Some(stream) = connection.downcast_ref::<rt::net::TcpStream>() else { return };
+        let plain = connection.downcast_ref::<rt::net::TcpStream>();
+        let tls = || connection.downcast_ref::<TlsStream<rt::net::TcpStream>>();
+        let Some(stream) = plain.or_else(|| Some(tls()?.get_ref().0)) else { return };
         // Out of file descriptors, it would be cut off as soon as there is one again: never mind.
         if let Ok(second) = second(stream.as_fd()) {
             data.insert(Lease(rt::spawn(async move {

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix::Addr;
+use actix_tls::accept::rustls_0_23::reexports::ServerConfig;
 use actix_web::dev::ServerHandle;
 use actix_web::http::{KeepAlive, StatusCode};
 use actix_web::middleware::from_fn;
@@ -106,20 +107,27 @@ impl Bound {
     }
 
     /// Answers from now on, about these pipelines and the log lines dropped so far. To be called
-    /// within an actix system; `token` is what whoever asks must know.
+    /// within an actix system.
     pub fn serve(
         self,
         led: Led,
         lines_dropped: Arc<AtomicU64>,
-        token: Option<Secret>,
+        access: Access,
         log: &Logger,
     ) -> Server {
         let shown = Shown { led, lines_dropped };
-        let guard = Guard::new(token, self.address);
-        self.serve_with(shown, guard, LIMITS, log)
+        let guard = Guard::new(access.token, self.address);
+        self.serve_with(shown, guard, access.tls, LIMITS, log)
     }
 
-    fn serve_with(self, shown: Shown, guard: Guard, limits: Limits, log: &Logger) -> Server {
+    fn serve_with(
+        self,
+        shown: Shown,
+        guard: Guard,
+        tls: Option<ServerConfig>,
+        limits: Limits,
+        log: &Logger,
+    ) -> Server {
         let guard = web::Data::new(guard);
         let app = move || {
             App::new()
@@ -127,20 +135,25 @@ impl Bound {
                 .wrap(from_fn(guard::guard))
                 .configure(|config| shown.routes(config))
         };
-        let listening = HttpServer::new(app)
+        let server = HttpServer::new(app)
             .workers(1)
             .max_connections(limits.connections)
             .keep_alive(KeepAlive::Disabled)
             .client_request_timeout(limits.head)
+            .tls_handshake_timeout(limits.head)
             .on_connect(lease::of(limits.lease))
             .disable_signals()
-            .shutdown_timeout(LAST_ANSWERS)
-            .listen(self.listener);
+            .shutdown_timeout(LAST_ANSWERS);
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let listening = match tls {
+            Some(tls) => server.listen_rustls_0_23(self.listener, tls),
+            None => server.listen(self.listener),
+        };
         let server = match listening {
             Ok(listening) => listening.run(),
             Err(error) => return Server::failed(&error, log),
         };
-        info!(log, "api listening"; "addr" => %self.address);
+        info!(log, "api listening"; "addr" => %self.address, "scheme" => scheme);
         let (handle, log) = (server.handle(), log.clone());
         let task = actix_web::rt::spawn(async move {
             if let Err(error) = server.await {
@@ -174,6 +187,14 @@ impl Server {
 /// Delivery goes on without an API: probes fail, and whoever sends them decides.
 fn failed(error: &io::Error, log: &Logger) {
     error!(log, "api ended: health and metrics are not served any more"; "error" => %error);
+}
+
+/// Who is answered, and how.
+pub struct Access {
+    /// What whoever asks must know.
+    pub token: Option<Secret>,
+    /// What is shown to whoever connects; `None`: plain HTTP.
+    pub tls: Option<ServerConfig>,
 }
 
 /// The pipelines, and who leads them.

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use keyway_actors::web::server_tls;
+use slog::{Discard, Logger, o};
+
 use super::reader::{Found, Reader};
 use super::table;
 use super::types::{ApiSettings, Listen};
@@ -34,6 +37,7 @@ pub fn api(reader: &mut Reader<'_>) -> ApiSettings {
         token: token.map(|found| found.value),
         insecure,
         file_root,
+        tls: tls(reader),
         state_dir: reader.path(&table::API_STATE_DIR).map(|found| found.value),
         allowed_brokers: reader.list(&table::API_ALLOWED_BROKERS).map(|found| found.value),
     }
@@ -51,4 +55,27 @@ fn file_root(reader: &mut Reader<'_>) -> Option<PathBuf> {
     let what = format!("expected a folder that is there, got {}: {why}", value.display());
     reader.problems.push(&place, what);
     None
+}
+
+/// The files of TLS, which are tried; the listener reads them again.
+fn tls(reader: &mut Reader<'_>) -> Option<(PathBuf, PathBuf)> {
+    let [cert, key] =
+        [&table::API_TLS_CERT_FILE, &table::API_TLS_KEY_FILE].map(|knob| reader.path(knob));
+    match (cert, key) {
+        (Some(cert), Some(key)) => {
+            let tried = server_tls(&cert.value, &key.value, &Logger::root(Discard, o!()));
+            if let Err(error) = tried {
+                let error = error.to_string();
+                let place = if error.contains(": key_file ") { &key.place } else { &cert.place };
+                reader.problems.push(place, error);
+            }
+            Some((cert.value, key.value))
+        }
+        (None, None) => None,
+        (Some(alone), None) | (None, Some(alone)) => {
+            let what = "api.tls.cert_file and api.tls.key_file belong together: one is missing";
+            reader.problems.push(&alone.place, what);
+            None
+        }
+    }
 }

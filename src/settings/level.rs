@@ -22,7 +22,7 @@ impl Level {
 
     fn sections(self) -> &'static [&'static str] {
         match self {
-            Self::Top => &["alert", "api", "log", "kafka", "pipeline"],
+            Self::Top => &["alert", "api", "api.tls", "log", "kafka", "pipeline"],
             Self::Pipeline => &[
                 "http",
                 "http.auth",

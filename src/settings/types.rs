@@ -49,6 +49,8 @@ pub struct ApiSettings {
     /// The folder that a file has to stay in whose path is given to the API, without symbolic links;
     /// `None`: no such path is taken.
     pub file_root: Option<PathBuf>,
+    /// The certificate and the key of the listener, which could be used; `None`: plain HTTP.
+    pub tls: Option<(PathBuf, PathBuf)>,
     /// Where pipelines are kept that came through the API; `None`: they end with the process.
     pub state_dir: Option<PathBuf>,
     /// Which brokers a pipeline that comes through the API may name; `None`: any.

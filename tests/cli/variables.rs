@@ -491,6 +491,17 @@ fn file_path_is_where_records_go_in_place_of_a_url() {
 }
 
 #[test]
+fn api_state_dir_keeps_what_is_made_through_the_api() {
+    let stage = Stage::new(1);
+    let keyway = stage.keyway();
+    let kept = keyway.write("one-more.json", "").with_file_name("kept");
+    let mut keyway = keyway.env("KEYWAY_API_STATE_DIR", kept.display()).start();
+    keyway.wait_for_log("api listening");
+    assert!(kept.join("lock").exists(), "it is taken");
+    keyway.stop();
+}
+
+#[test]
 fn api_file_root_is_a_folder_that_is_there() {
     let check = |root: &str| {
         Keyway::command(["check"])

@@ -37,6 +37,7 @@ mod reading;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod totals;
 mod verify;
 mod waiting;
@@ -52,6 +53,7 @@ pub use self::partition::{Partition, PartitionHold, Partitions};
 pub use self::pipeline::{Pipeline, Pipelines};
 pub use self::probes::Probes;
 pub use self::problem::{FieldProblem, PROBLEM_JSON, Problem};
+pub use self::tls::server_tls;
 pub use self::totals::{Commits, Connections, Rebalances, Totals};
 pub use self::verify::{Account, Verification};
 use crate::handles::Handles;

@@ -27,6 +27,7 @@ pub struct Resource {
     pub definition: Option<Arc<Body>>,
 }
 
+#[expect(clippy::ref_option, reason = "serde calls it so")]
 fn definition<S: Serializer>(body: &Option<Arc<Body>>, serializer: S) -> Result<S::Ok, S::Error> {
     body.as_deref().serialize(serializer)
 }

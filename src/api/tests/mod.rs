@@ -3,6 +3,7 @@
 mod clients;
 mod guard;
 mod plain;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use actix::Actor;
+use actix_tls::accept::rustls_0_23::reexports::ServerConfig;
 use actix_web::http::{Method, StatusCode, header};
 use awc::Client;
 use keyway_actors::Handles;
@@ -40,15 +42,28 @@ impl Api {
     }
 
     fn guarded(limits: Limits, guard: impl FnOnce(SocketAddr) -> Guard) -> Self {
-        Self::serving(led(Sources::none(), None), limits, guard)
+        Self::served(limits, guard, None)
     }
 
-    fn serving(led: Led, limits: Limits, guard: impl FnOnce(SocketAddr) -> Guard) -> Self {
+    fn served(
+        limits: Limits,
+        guard: impl FnOnce(SocketAddr) -> Guard,
+        tls: Option<ServerConfig>,
+    ) -> Self {
+        Self::serving(led(Sources::none(), None), limits, guard, tls)
+    }
+
+    fn serving(
+        led: Led,
+        limits: Limits,
+        guard: impl FnOnce(SocketAddr) -> Guard,
+        tls: Option<ServerConfig>,
+    ) -> Self {
         let bound = bind(([127, 0, 0, 1], 0).into()).unwrap();
         let lines_dropped = Arc::new(AtomicU64::new(5));
         let shown = Shown { led, lines_dropped };
         let address = bound.address();
-        Self { address, server: bound.serve_with(shown, guard(address), limits, &log()) }
+        Self { address, server: bound.serve_with(shown, guard(address), tls, limits, &log()) }
     }
 
     /// What a request is answered: the status and the text.
@@ -114,11 +129,11 @@ async fn an_address_of_another_machine_is_refused_in_the_systems_words() {
 #[actix_rt::test]
 async fn another_path_says_what_there_is() {
     let api = Api::new();
-    for path in ["/", "/metrics/", "/v1/pipelines", "/v1/elsewhere", "/LIVEZ"] {
+    for path in ["/", "/metrics/", "/v1/elsewhere", "/LIVEZ"] {
         let (status, text) = api.get(path).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
         assert!(text.contains("\"status\":404"), "{path}: {text}");
-        for there_is in ["/livez", "/readyz", "/metrics", "/v1/verify"] {
+        for there_is in ["/livez", "/readyz", "/metrics", "/v1/verify", "/v1/pipelines"] {
             assert!(text.contains(there_is), "{path}: {text}");
         }
     }

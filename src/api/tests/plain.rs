@@ -53,7 +53,7 @@ impl Plain {
         sources.flags.values.retain(|_, values| values.iter().all(|value| !value.is_empty()));
         let led = led(sources, Some(Store::open(&folder.path().join("kept")).unwrap()));
         let supervisor = led.supervisor.clone();
-        let api = Api::serving(led, LIMITS, |address| Guard::new(None, address));
+        let api = Api::serving(led, LIMITS, |address| Guard::new(None, address), None);
         Self { api, folder, supervisor }
     }
 

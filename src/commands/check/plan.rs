@@ -177,7 +177,12 @@ fn serves(api: &ApiSettings) -> String {
     let files = files.map_or_else(String::new, |root| {
         format!("; files of pipelines made there stay in {}", root.display())
     });
-    format!("/livez, /readyz, /metrics and /v1 at http://{address}{asks}{files}")
+    let scheme = if api.tls.is_some() { "https" } else { "http" };
+    let kept = api.state_dir.as_ref();
+    let kept = kept.map_or_else(String::new, |folder| {
+        format!("; pipelines made there are kept in {}", folder.display())
+    });
+    format!("/livez, /readyz, /metrics and /v1 at {scheme}://{address}{asks}{files}{kept}")
 }
 
 fn logs(log: &LogSettings) -> String {

@@ -34,6 +34,18 @@ pub static API_FILE_ROOT: Knob<PathBuf> = Row::process(
 .flag("--file-root")
 .read(names::path);
 
+/// What the listener shows.
+pub static API_TLS_CERT_FILE: Knob<PathBuf> =
+    Row::process("api.tls.cert_file", "KEYWAY_API_TLS_CERT_FILE", "certificate of the listener")
+        .rare()
+        .read(names::path);
+
+/// Its key.
+pub static API_TLS_KEY_FILE: Knob<PathBuf> =
+    Row::process("api.tls.key_file", "KEYWAY_API_TLS_KEY_FILE", "the certificate's key")
+        .rare()
+        .read(names::path);
+
 /// Where pipelines made through the API are kept.
 pub static API_STATE_DIR: Knob<PathBuf> =
     Row::process("api.state_dir", "KEYWAY_API_STATE_DIR", "folder for pipelines made by API")
@@ -44,9 +56,10 @@ pub static API_STATE_DIR: Knob<PathBuf> =
 pub static API_ALLOWED_BROKERS: Knob<String> = Row::process(
     "api.allowed_brokers",
     "KEYWAY_API_ALLOWED_BROKERS",
-    "brokers that bodies may name",
+    "brokers that may be named to the API",
 )
 .list()
+.rare()
 .read(names::broker);
 
 /// Whether other machines may ask without one.

@@ -61,7 +61,8 @@ groups! {
     "dead_letter":
         rows::DEAD_LETTER_TOPIC;
     "process":
-        api::LISTEN api::API_TOKEN api::API_TOKEN_FILE api::API_INSECURE api::API_STATE_DIR
+        api::LISTEN api::API_TOKEN api::API_TOKEN_FILE api::API_INSECURE
+        api::API_TLS_CERT_FILE api::API_TLS_KEY_FILE api::API_STATE_DIR
         api::API_FILE_ROOT api::API_ALLOWED_BROKERS rows::LOG_LEVEL
         rows::LOG_FORMAT rows::LOG_FILE rows::LOG_FILE_MAX_SIZE rows::LOG_FILE_KEEP
         rows::LOG_STATS_INTERVAL;

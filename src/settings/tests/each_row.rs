@@ -116,7 +116,7 @@ fn lower(row: &Row) -> &'static str {
         // Without its token a kind that needs none would be given one.
         (_, "KEYWAY_HTTP_AUTH_KIND") => "bearer",
         (Standard::Text(text), _) => text,
-        (_, "KEYWAY_BROKERS") => "lower:1",
+        (_, "KEYWAY_BROKERS" | "KEYWAY_API_ALLOWED_BROKERS") => "lower:1",
         (_, "KEYWAY_URL" | "KEYWAY_HTTP_AUTH_TOKEN_URL") => "http://lower/",
         (_, "KEYWAY_RETRY_ON_REJECTED" | "KEYWAY_RETRY_ON_EXHAUSTED") => "retry",
         (_, "KEYWAY_RETRY_RETRY_ON" | "KEYWAY_RETRY_REJECT_ON") => "timeout",
@@ -133,7 +133,7 @@ fn lower(row: &Row) -> &'static str {
         (_, "KEYWAY_HTTP_SUCCESS_WHEN") => "status == 204",
         (_, "KEYWAY_HTTP_SIGNATURE_SECRETS") => "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
         (_, "KEYWAY_HTTP_SIGNATURE_SECRETS_FILE") => FILES[4],
-        (_, name) if name.starts_with("KEYWAY_HTTP_TLS_") => FILES[5],
+        (_, name) if name.contains("_TLS_") => FILES[5],
         (_, name) if name.ends_with("_FILE") && name != "KEYWAY_LOG_FILE" => FILES[3],
         _ => "lower",
     }
@@ -143,7 +143,8 @@ fn lower(row: &Row) -> &'static str {
 fn a_bad_value_is_told_with_its_place_whatever_the_source() {
     const BAD: &str = "\u{7f}";
     for row in rows().filter(|row| {
-        !["KEYWAY_CONFIG", "KEYWAY_LOG_FILE", "KEYWAY_FILE_PATH"].contains(&row.variable)
+        !["KEYWAY_CONFIG", "KEYWAY_LOG_FILE", "KEYWAY_FILE_PATH", "KEYWAY_API_STATE_DIR"]
+            .contains(&row.variable)
     }) {
         let from_variable = world(row.variable).variable(row.variable, BAD).problems();
         assert!(

@@ -65,6 +65,8 @@ pub use secret::Secret;
 pub use settings::{ConnectionPolicy, HttpSettings, HttpSettingsError, Reuse};
 pub use signature::{Signature, SignatureError};
 pub(crate) use target::Target;
+#[cfg(feature = "web")]
+pub(crate) use tls::Identity;
 pub use tls::{TlsError, TlsFiles};
 pub use watched::{FileError, News};
 

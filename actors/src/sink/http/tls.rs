@@ -12,10 +12,14 @@ use super::watched::{News, Watched};
 use crate::sink::SinkError;
 
 mod files;
+#[cfg(feature = "web")]
+mod identity;
 #[cfg(test)]
 mod tests;
 
 pub use files::{TlsError, TlsFiles};
+#[cfg(feature = "web")]
+pub use identity::Identity;
 
 /// The TLS configuration of a sink; clones share it.
 #[derive(Clone)]

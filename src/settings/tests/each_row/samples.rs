@@ -61,7 +61,8 @@ pub static FOLDERS: LazyLock<[&str; 2]> = LazyLock::new(|| {
 const SIGNING: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// One sample a row, none of them the default; `KEYWAY_CONFIG` has a test of its own.
-pub fn samples() -> [Sample; 94] {
+#[expect(clippy::too_many_lines, reason = "it is a table")]
+pub fn samples() -> [Sample; 98] {
     let [secret, signing, pem, ..] = *FILES;
     let folder = FOLDERS[0];
     let from = |path: &str| format!("from {path}");
@@ -153,6 +154,10 @@ pub fn samples() -> [Sample; 94] {
         "KEYWAY_API_TOKEN", "hush", s => s.api.token == Some(given("hush")), "true";
         "KEYWAY_API_TOKEN_FILE", secret, s => s.api.token.as_ref(), format!("Some({})", from(secret));
         "KEYWAY_API_INSECURE", "true", s => s.api.insecure, "true";
+        "KEYWAY_API_TLS_CERT_FILE", pem, s => s.api.tls.as_ref().map(|it| &it.0), format!("Some({pem:?})");
+        "KEYWAY_API_TLS_KEY_FILE", pem, s => s.api.tls.as_ref().map(|it| &it.1), format!("Some({pem:?})");
+        "KEYWAY_API_STATE_DIR", "/x/y", s => s.api.state_dir.as_ref(), "Some(\"/x/y\")";
+        "KEYWAY_API_ALLOWED_BROKERS", "a:1", s => s.api.allowed_brokers.as_ref(), "Some([\"a:1\"])";
         "KEYWAY_API_FILE_ROOT", folder, s => s.api.file_root.as_ref(), format!("Some({folder:?})");
         "KEYWAY_LOG_LEVEL", "warn", s => s.log.level, "Warning";
         "KEYWAY_LOG_FORMAT", "json", s => s.log.format, "Json";
@@ -212,6 +217,8 @@ pub fn all_beside(variable: &str) -> Vec<(&'static str, &'static str)> {
     let pem = FILES[2];
     match variable {
         "KEYWAY_HTTP_TLS_CERT_FILE" => beside.push(("KEYWAY_HTTP_TLS_KEY_FILE", pem)),
+        "KEYWAY_API_TLS_CERT_FILE" => beside.push(("KEYWAY_API_TLS_KEY_FILE", pem)),
+        "KEYWAY_API_TLS_KEY_FILE" => beside.push(("KEYWAY_API_TLS_CERT_FILE", pem)),
         "KEYWAY_HTTP_TLS_KEY_FILE" => beside.push(("KEYWAY_HTTP_TLS_CERT_FILE", pem)),
         _ => {}
     }

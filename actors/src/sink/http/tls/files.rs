@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+#[cfg(feature = "web")]
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, Error as RustlsError, RootCertStore};
 
 use super::super::watched::{FileError, read};
@@ -85,6 +87,14 @@ impl Files {
                 .map_err(|error| mismatch(cert, key, &error)),
         }
     }
+}
+
+/// What a listener shows. Blocks while it reads the files.
+#[cfg(feature = "web")]
+pub(super) fn certified_key(cert: &Path, key: &Path) -> Result<CertifiedKey, FileError> {
+    let (chain, own) = (certificates("cert_file", cert)?, private_key(key)?);
+    CertifiedKey::from_der(chain, own, &rustls::crypto::ring::default_provider())
+        .map_err(|error| mismatch(cert, key, &error))
 }
 
 /// Trusted are those that can be; a bundle may have some among them that no verifier takes.
