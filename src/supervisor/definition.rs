@@ -12,7 +12,8 @@ use super::roster::Origin;
 pub struct Definition {
     /// Where it came from.
     pub origin: Origin,
-    /// The body of the request that it came with; `None` if it is of the configuration.
+    /// The body of the request that it came with; `None` if it is of the configuration, or if what
+    /// was kept of it cannot be read.
     pub body: Option<Arc<Body>>,
     /// The same without secrets.
     pub shown: Option<Arc<Body>>,
@@ -53,6 +54,21 @@ impl Definition {
             body: Some(Arc::new(body)),
             settings: Err(why),
         }
+    }
+
+    /// One that came through the API once, of which nothing can be read: nothing is written over it.
+    pub fn unreadable(why: String) -> Self {
+        Self { origin: Origin::Api, body: None, shown: None, settings: Err(why) }
+    }
+
+    /// Why one that was let in earlier cannot run beside others, if it cannot. Whether two may share a
+    /// group was decided when they came, and is not kept: two that write files may have been let.
+    pub fn contradiction(&self, others: &[Arc<PipelineSettings>]) -> Option<String> {
+        let own = self.settings.as_ref().ok()?;
+        others.iter().find_map(|other| {
+            let both_write = own.file().is_some() && other.file().is_some();
+            settings::contradiction(other, own, both_write)
+        })
     }
 
     /// Whether another would make the same pipeline.

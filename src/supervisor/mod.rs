@@ -178,10 +178,19 @@ impl Supervisor {
             None => return,
         };
         let (starts, log) = (Arc::clone(&self.starts), self.log.clone());
+        let rests = entry.slot.run() == Run::Paused;
         let start = async move {
             // It is never closed.
             let _turn = starts.acquire_owned().await;
-            let started = spawn_blocking(move || wiring::start(&settings, &log)).await;
+            let started = spawn_blocking(move || {
+                let started = wiring::start(&settings, &log)?;
+                if rests {
+                    // Before it has a partition, so that nothing goes out first.
+                    started.handle.pause();
+                }
+                Ok(started)
+            });
+            let started = started.await;
             started.unwrap_or(Err(PipelineError::Died { part: "the start of a pipeline" }))
         };
         let name = name.to_owned();
@@ -198,9 +207,8 @@ impl Supervisor {
         entry.slot.started();
         entry.handle = Some(handle.clone());
         entry.file = file;
-        if entry.slot.run() == Run::Paused {
-            handle.pause();
-        }
+        // It may have been asked for something else meanwhile.
+        if entry.slot.run() == Run::Paused { handle.pause() } else { handle.resume() }
         self.handles.insert(handle.clone());
         let ended_name = name.to_owned();
         let ended = async move { handle.wait().await };

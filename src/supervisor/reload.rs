@@ -54,6 +54,15 @@ impl Supervisor {
         }
     }
 
+    /// Why a pipeline of the configuration cannot run beside those that came through the API, if one
+    /// cannot.
+    fn beside_made(&self, settings: &Settings) -> Option<String> {
+        let made = self.entries.values().filter(|it| it.slot.run() != Run::Stopped);
+        let made = made.filter_map(|it| it.slot.wanted()).filter(|it| it.origin == Origin::Api);
+        let configured: Vec<_> = settings.pipelines.iter().cloned().map(Arc::new).collect();
+        made.into_iter().find_map(|it| it.contradiction(&configured))
+    }
+
     fn reload(&mut self, settings: Settings, base: Base, context: &mut Context<Self>) {
         if self.closing.is_some() {
             return;
@@ -61,7 +70,7 @@ impl Supervisor {
         let taken = settings.pipelines.iter().find(|it| {
             self.entries
                 .get(&it.name)
-                .is_some_and(|entry| entry.origin() != Some(Origin::Configuration))
+                .is_some_and(|entry| entry.origin() == Some(Origin::Api))
         });
         if let Some(taken) = taken {
             let name = &taken.name;
@@ -69,6 +78,9 @@ impl Supervisor {
                 "a pipeline of the name {name:?} was made through the API; delete that one"
             );
             return self.reload_refused(&[problem]);
+        }
+        if let Some(why) = self.beside_made(&settings) {
+            return self.reload_refused(&[why]);
         }
         let process = |it: &Settings| (it.log.clone(), it.api.clone());
         if process(&self.settings) != process(&settings) {

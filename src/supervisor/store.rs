@@ -98,7 +98,8 @@ impl Store {
             let path = entry?.path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             if name.ends_with(TEMPORARY) {
-                fs::remove_file(&path)?;
+                // What stays there is in nobody's way.
+                let _ = fs::remove_file(&path);
             } else if let Some(name) = name.strip_suffix(SUFFIX) {
                 found.push((name.to_owned(), read(&path)));
             }
@@ -112,13 +113,17 @@ impl Store {
     /// # Errors
     /// What the system says; what was kept is as it was.
     pub fn keep(&self, name: &str, kept: &Kept) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(kept)?;
+        if text.len() as u64 > MOST {
+            let what = format!("it takes more than {MOST} bytes");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+        }
         let temporary = self.folder.join(format!("{name}{TEMPORARY}"));
         let mut options = OpenOptions::new();
         let mut file =
             options.create(true).truncate(true).write(true).mode(0o600).open(&temporary)?;
-        let written = serde_json::to_vec_pretty(kept)
-            .map_err(io::Error::from)
-            .and_then(|text| file.write_all(&text))
+        let written = file
+            .write_all(&text)
             .and_then(|()| file.sync_all())
             .and_then(|()| fs::rename(&temporary, self.path(name)));
         if written.is_err() {
