@@ -21,6 +21,7 @@ mod mock {
     mod alerts;
     mod connections;
     mod conservation;
+    mod control;
     mod dead_letters;
     mod destinations;
     mod events;

@@ -12,7 +12,7 @@ use super::roster::{Origin, Stage};
 use super::slot::Run;
 use super::store::Store;
 use super::{Entry, Supervisor};
-use crate::settings::{Base, Body};
+use crate::settings::Base;
 
 impl Handler<Begin> for Supervisor {
     type Result = AtomicResponse<Self, ()>;

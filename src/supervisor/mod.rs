@@ -195,20 +195,25 @@ impl Supervisor {
         };
         let name = name.to_owned();
         let went_on = start.into_actor(self).map(move |result, actor, context| match result {
-            Ok(started) => actor.started(&name, started, context),
+            Ok(started) => actor.started(&name, started, rests, context),
             Err(error) => actor.not_started(&name, error, context),
         });
         context.spawn(went_on);
     }
 
-    fn started(&mut self, name: &str, started: Started, context: &mut Context<Self>) {
+    /// A pipeline is there; `rests`: it was paused when it was made.
+    fn started(&mut self, name: &str, started: Started, rests: bool, context: &mut Context<Self>) {
         let Some(entry) = self.entries.get_mut(name) else { return };
         let Started { handle, file } = started;
         entry.slot.started();
         entry.handle = Some(handle.clone());
         entry.file = file;
-        // It may have been asked for something else meanwhile.
-        if entry.slot.run() == Run::Paused { handle.pause() } else { handle.resume() }
+        // It may have been asked for meanwhile.
+        match (rests, entry.slot.run() == Run::Paused) {
+            (false, true) => handle.pause(),
+            (true, false) => handle.resume(),
+            _ => {}
+        }
         self.handles.insert(handle.clone());
         let ended_name = name.to_owned();
         let ended = async move { handle.wait().await };

@@ -68,9 +68,7 @@ impl Supervisor {
             return;
         }
         let taken = settings.pipelines.iter().find(|it| {
-            self.entries
-                .get(&it.name)
-                .is_some_and(|entry| entry.origin() == Some(Origin::Api))
+            self.entries.get(&it.name).is_some_and(|entry| entry.origin() == Some(Origin::Api))
         });
         if let Some(taken) = taken {
             let name = &taken.name;

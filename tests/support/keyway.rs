@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use rustix::process::Signal;
 use serde_json::Value;
 
+pub use self::http::{Answer, ask, ask_raw};
 pub use self::metrics::Metrics;
 use super::child::{Guarded, code};
 use super::cluster::{Access, Cluster};
@@ -55,9 +56,18 @@ impl Keyway {
         Self::run_with(&cluster.access())
     }
 
+    /// `keyway serve` on a cluster, in the same way.
+    pub fn serve(cluster: &impl Cluster) -> Self {
+        Self::on("serve", &cluster.access())
+    }
+
     /// The same, reaching the cluster as said: its properties become `KEYWAY_KAFKA_…` variables.
     pub fn run_with(access: &Access) -> Self {
-        let fixed = ["run", "--log-format", "json", "--listen", "127.0.0.1:0", "--brokers"];
+        Self::on("run", access)
+    }
+
+    fn on(command: &str, access: &Access) -> Self {
+        let fixed = [command, "--log-format", "json", "--listen", "127.0.0.1:0", "--brokers"];
         let mut keyway = Self::command(fixed).flag_value(&access.brokers);
         for (name, value) in &access.properties {
             keyway = keyway.kafka(name, value);
@@ -227,6 +237,26 @@ impl Running {
         })
     }
 
+    /// The names of its threads, in order.
+    pub fn threads(&self) -> Vec<String> {
+        let folder = format!("/proc/{}/task", self.child.id());
+        let tasks = std::fs::read_dir(folder).expect("it runs");
+        // One may end meanwhile.
+        let names = tasks.filter_map(|task| {
+            let name = std::fs::read_to_string(task.ok()?.path().join("comm")).ok()?;
+            Some(name.trim_end().to_owned())
+        });
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    /// How many files and sockets it has open.
+    pub fn open_files(&self) -> usize {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        std::fs::read_dir(folder).expect("it runs").count()
+    }
+
     /// Where its API listens, once it said so.
     pub fn api(&mut self) -> SocketAddr {
         let line = self.wait_for_log("api listening");
@@ -237,6 +267,11 @@ impl Running {
     /// The status and body of a GET to its API; `None` when it does not answer.
     pub fn get(&mut self, path: &str) -> Option<(u16, String)> {
         http::get(self.api(), path)
+    }
+
+    /// What its API answers to a request with this body; none where there is no text.
+    pub fn ask(&mut self, method: &str, path: &str, body: &str) -> Answer {
+        http::ask(self.api(), method, path, &[], body).expect("it answers")
     }
 
     /// Waits until `/readyz` says 200: it has joined its group.

@@ -30,7 +30,7 @@ pub use endpoint::{
     RequestId, Script, Verdict, script,
 };
 pub use kafka::{GUEST, Kafka, Listener, Member};
-pub use keyway::{Keyway, Metrics, Output, Running};
+pub use keyway::{Answer, Keyway, Metrics, Output, Running, ask, ask_raw};
 pub use mock::Mock;
 pub use ports::HeldPort;
 pub use records::{Id, Record, Rng, Sent, numbered, unique, zipf};

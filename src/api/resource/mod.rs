@@ -15,8 +15,8 @@ use serde_json::Value;
 
 pub use self::refused::problem;
 pub use self::view::{Resource, Resources};
-use super::Led;
 use super::guard::who;
+use super::{Led, MOST_BODY};
 use crate::settings::Body;
 use crate::supervisor::{Define, Delete, End, Gone, Lead, Order, Over, Put, Refused};
 
@@ -101,9 +101,9 @@ pub async fn show(led: web::Data<Led>, name: web::Path<String>) -> HttpResponse 
 pub async fn create(
     led: web::Data<Led>,
     request: HttpRequest,
-    body: web::Bytes,
+    body: Read,
 ) -> Result<HttpResponse, Problem> {
-    let body = object(&body)?;
+    let body = object(body)?;
     let name = match body.get("name") {
         Some(Value::String(name)) => name.clone(),
         Some(_) => return Err(invalid("name", "expected a text")),
@@ -140,9 +140,9 @@ pub async fn put(
     led: web::Data<Led>,
     name: web::Path<String>,
     request: HttpRequest,
-    body: web::Bytes,
+    body: Read,
 ) -> Result<HttpResponse, Problem> {
-    let (name, body) = (name.into_inner(), object(&body)?);
+    let (name, body) = (name.into_inner(), object(body)?);
     if body.get("name").is_some_and(|given| *given != *name) {
         return Err(invalid("name", "expected the name that the path has, or none"));
     }
@@ -257,9 +257,20 @@ fn shown(status: StatusCode, what: &impl serde::Serialize) -> HttpResponse {
     HttpResponse::build(status).insert_header((CACHE_CONTROL, "no-store")).json(what)
 }
 
+/// A body, or why it could not be read.
+type Read = Result<web::Bytes, actix_web::Error>;
+
 /// The object that a body holds.
-fn object(body: &[u8]) -> Result<Body, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
+fn object(body: Read) -> Result<Body, Problem> {
+    let body = body.map_err(|error| {
+        let status = error.as_response_error().status_code();
+        let detail = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => format!("a body has at most {MOST_BODY} bytes"),
+            _ => format!("the body cannot be read: {error}"),
+        };
+        Problem::new(status, detail)
+    })?;
+    serde_json::from_slice(&body).map_err(|error| {
         let detail = format!("expected a JSON object with the keys of a [[pipeline]]: {error}");
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })
