@@ -85,14 +85,6 @@ impl Base {
                 problems.push(&named.place, format!("{refused} is none of api.allowed_brokers"));
             }
         }
-        for properties in [&given.kafka, &given.dead_letter_kafka] {
-            if let Some(issuer) = properties.get(kafka::TOKEN_ENDPOINT)
-                && let Some(secret) = self.sent_to_issuers(properties)
-            {
-                let what = format!("it would be sent the {secret} of the configuration; give one");
-                problems.push(&issuer.place, what);
-            }
-        }
         let is_foreign = |named: &&Property| self.is_foreign(&named.text.value);
         if let Some(letters) = letters.filter(is_foreign) {
             let what = "it would be sent what the pipeline's brokers are told, passwords too; name \
@@ -139,17 +131,6 @@ impl Base {
     fn not_allowed(&self, brokers: &str) -> Option<String> {
         let allowed = self.allowed_brokers.as_ref()?;
         addresses(brokers).find(|it| !allowed.contains(it))
-    }
-
-    /// A secret of the configuration that an issuer of tokens is shown, in one form or another, unless
-    /// a body gives its own.
-    fn sent_to_issuers(&self, given: &Properties) -> Option<&str> {
-        let mut set = self.kafka.iter().flat_map(Properties::keys);
-        let is_for_issuers = |name: &str| {
-            name.starts_with("sasl.oauthbearer.")
-                && (kafka::is_secret(name) || name.ends_with("assertion.file"))
-        };
-        set.find(|name| is_for_issuers(name) && !given.contains_key(*name)).map(String::as_str)
     }
 
     /// Whether brokers belong to another cluster than the process's own, as far as can be told: what

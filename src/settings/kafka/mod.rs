@@ -22,9 +22,6 @@ use super::value::names;
 /// The brokers.
 pub const BOOTSTRAP: &str = "bootstrap.servers";
 
-/// Where tokens are issued.
-pub const TOKEN_ENDPOINT: &str = "sasl.oauthbearer.token.endpoint.url";
-
 /// Properties of a consumer or a producer, by name. Of names that mean the same, librdkafka's main
 /// one stands here (`sasl.mechanisms`, `message.timeout.ms`), only for the brokers it is
 /// `bootstrap.servers`. `Debug` hides the values of secret ones.
