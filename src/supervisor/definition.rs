@@ -43,17 +43,17 @@ impl Definition {
     pub fn of_body(body: Body, base: &Base) -> Result<Self, Wrong> {
         let settings = base.pipeline(&body).map_err(|problems| told(&problems))?;
         wiring::try_pipeline(&settings).map_err(|why| vec![(None, why)])?.let_go();
-        Ok(Self { settings: Ok(Arc::new(settings)), ..Self::broken(body, String::new()) })
+        Ok(Self::of_api(body, Ok(Arc::new(settings))))
     }
 
     /// One that came through the API once, and is not right any more.
     pub fn broken(body: Body, why: String) -> Self {
-        Self {
-            origin: Origin::Api,
-            shown: Some(Arc::new(settings::shown_body(&body))),
-            body: Some(Arc::new(body)),
-            settings: Err(why),
-        }
+        Self::of_api(body, Err(why))
+    }
+
+    fn of_api(body: Body, settings: Result<Arc<PipelineSettings>, String>) -> Self {
+        let shown = Some(Arc::new(settings::shown_body(&body)));
+        Self { origin: Origin::Api, shown, body: Some(Arc::new(body)), settings }
     }
 
     /// One that came through the API once, of which nothing can be read: nothing is written over it.

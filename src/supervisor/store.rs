@@ -241,5 +241,18 @@ mod tests {
         fs::create_dir(folder.path().join("one.json~")).unwrap();
         assert!(store.keep("one", &kept("u", Run::Running)).is_err());
         assert_eq!(read(&folder.path().join("one.json")), Ok(kept("t", Run::Running)));
+        // Nor does that folder keep the others from being found.
+        assert_eq!(store.all().unwrap(), [("one".to_owned(), Ok(kept("t", Run::Running)))]);
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        // A line each, with its indentation, it takes several times the bytes that it came with.
+        let definition = serde_json::json!({ "topics": vec![1; 500_000] });
+        let large = Kept::new(definition.as_object().cloned().unwrap(), Run::Running);
+        assert_eq!(store.keep("one", &large).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(store.all().unwrap(), []);
     }
 }

@@ -178,7 +178,9 @@ pub async fn delete(
     let delete = Delete { name: name.clone(), who: who(&request) };
     match led.ask(delete).await? {
         Gone::Now => Ok(HttpResponse::NoContent().finish()),
-        Gone::Soon => Ok(led.shown(StatusCode::ACCEPTED, &name)),
+        // It may have gone since.
+        Gone::Soon if led.roster.get(&name).is_some() => Ok(led.shown(StatusCode::ACCEPTED, &name)),
+        Gone::Soon => Ok(HttpResponse::NoContent().finish()),
     }
 }
 

@@ -59,3 +59,25 @@ fn two_hundred_come_and_go_in_parallel_and_leave_nothing_behind() {
     assert_eq!(keyway.ask("GET", "/readyz", "").status, 200);
     keyway.stop();
 }
+
+/// Most of them wait for their turn to start when the end comes.
+#[test]
+fn a_signal_while_many_start_ends_them_all() {
+    const MANY: usize = 40;
+    let stage = Stage::new(1);
+    let folder = tempfile::tempdir().expect("a folder");
+    for number in 0..MANY {
+        let name = format!("p{number}");
+        let kept = json!({
+            "version": 1, "run": "running", "definition": stage.definition(&name),
+        });
+        let path = folder.path().join(format!("{name}.json"));
+        std::fs::write(path, kept.to_string()).expect("the file is written");
+    }
+    let keyway = stage.serve().flag("--state-dir", folder.path().display());
+    let mut keyway = keyway.flag("--arbiters", 1).start();
+    keyway.wait_for_logs("pipeline is kept", MANY);
+    keyway.stop();
+    let files = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(files, MANY + 1, "they are there the next time");
+}
