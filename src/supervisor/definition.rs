@@ -61,14 +61,9 @@ impl Definition {
         Self { origin: Origin::Api, body: None, shown: None, settings: Err(why) }
     }
 
-    /// Why one that was let in earlier cannot run beside others, if it cannot. Whether two may share a
-    /// group was decided when they came, and is not kept: two that write files may have been let.
+    /// Why it cannot run beside others, if it cannot; as [`contradiction`].
     pub fn contradiction(&self, others: &[Arc<PipelineSettings>]) -> Option<String> {
-        let own = self.settings.as_ref().ok()?;
-        others.iter().find_map(|other| {
-            let both_write = own.file().is_some() && other.file().is_some();
-            settings::contradiction(other, own, both_write)
-        })
+        contradiction(self.settings.as_ref().ok()?, others)
     }
 
     /// Whether another would make the same pipeline.
@@ -78,6 +73,16 @@ impl Definition {
             && self.settings == other.settings
             && self.body == other.body
     }
+}
+
+/// Why a pipeline cannot run beside others that were let in earlier, or after they were, if it cannot.
+/// Whether two may share a group was decided when they came, and is not kept: two that write files may
+/// have been let.
+pub fn contradiction(own: &PipelineSettings, others: &[Arc<PipelineSettings>]) -> Option<String> {
+    others.iter().find_map(|other| {
+        let both_write = own.file().is_some() && other.file().is_some();
+        settings::contradiction(other, own, both_write)
+    })
 }
 
 fn told(problems: &Problems) -> Wrong {

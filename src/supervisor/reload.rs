@@ -9,7 +9,7 @@ use actix_rt::task::spawn_blocking;
 use slog::{error, info, warn};
 
 use super::Supervisor;
-use super::definition::Definition;
+use super::definition::{Definition, contradiction};
 use super::message::Reload;
 use super::roster::Origin;
 use super::slot::Run;
@@ -59,8 +59,8 @@ impl Supervisor {
     fn beside_made(&self, settings: &Settings) -> Option<String> {
         let made = self.entries.values().filter(|it| it.slot.run() != Run::Stopped);
         let made = made.filter_map(|it| it.slot.wanted()).filter(|it| it.origin == Origin::Api);
-        let configured: Vec<_> = settings.pipelines.iter().cloned().map(Arc::new).collect();
-        made.into_iter().find_map(|it| it.contradiction(&configured))
+        let made: Vec<_> = made.filter_map(|it| it.settings.clone().ok()).collect();
+        settings.pipelines.iter().find_map(|own| contradiction(own, &made))
     }
 
     fn reload(&mut self, settings: Settings, base: Base, context: &mut Context<Self>) {

@@ -180,6 +180,8 @@ fn a_kill_leaves_the_old_definition_or_the_new_one() {
     for kill in 0..KILLS {
         let mut keyway = serve(&stage, folder.path()).start();
         let api = keyway.api();
+        // What is kept is known then.
+        keyway.wait_ready();
         let kept = keyway.show("a");
         if kill == 0 {
             keyway.post(&stage.definition("a"));

@@ -111,7 +111,7 @@ fn a_file_that_is_not_right_changes_nothing_and_says_why() {
         (format!("{changed}sendrs = 1\n"), "sendrs"),
         (format!("{changed}{changed}"), "name"),
         (format!("{changed}{}", section(&stage, "made", "/x")), "made through the API"),
-        (format!("{changed}{takes_its_records}"), "each record would reach only one"),
+        (format!("{changed}{takes_its_records}"), "pipeline \"made\" consumes"),
     ];
     for (text, why) in wrong {
         fs::write(&file, text).expect("the file is written");
