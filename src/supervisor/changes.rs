@@ -65,7 +65,7 @@ impl Handler<Delete> for Supervisor {
         let (store, forgotten) = (self.store.clone(), name.clone());
         let forgotten = run_blocking(move || {
             let Some(store) = store else { return Ok(()) };
-            store.forget(&forgotten).map_err(not_kept)
+            store.forget(&forgotten).map_err(|error| not_kept(&error))
         });
         let then = forgotten.into_actor(self).map(move |forgotten, actor, context| {
             forgotten?;
@@ -267,10 +267,10 @@ fn keep(
     run: Run,
 ) -> Result<(), Refused> {
     let (Some(store), Some(body)) = (store, &definition.body) else { return Ok(()) };
-    store.keep(name, &Kept::new(Body::clone(body), run)).map_err(not_kept)
+    store.keep(name, &Kept::new(Body::clone(body), run)).map_err(|error| not_kept(&error))
 }
 
-fn not_kept(error: io::Error) -> Refused {
+fn not_kept(error: &io::Error) -> Refused {
     Refused::NotKept(error.to_string())
 }
 

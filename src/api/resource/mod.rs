@@ -177,10 +177,9 @@ pub async fn delete(
     let name = name.into_inner();
     let delete = Delete { name: name.clone(), who: who(&request) };
     match led.ask(delete).await? {
-        Gone::Now => Ok(HttpResponse::NoContent().finish()),
         // It may have gone since.
         Gone::Soon if led.roster.get(&name).is_some() => Ok(led.shown(StatusCode::ACCEPTED, &name)),
-        Gone::Soon => Ok(HttpResponse::NoContent().finish()),
+        Gone::Soon | Gone::Now => Ok(HttpResponse::NoContent().finish()),
     }
 }
 

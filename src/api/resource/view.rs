@@ -27,6 +27,7 @@ pub struct Resource {
     pub definition: Option<Arc<Body>>,
 }
 
+#[allow(clippy::ref_option, reason = "what serde calls is given the field")]
 fn definition<S: Serializer>(body: &Option<Arc<Body>>, serializer: S) -> Result<S::Ok, S::Error> {
     body.as_deref().serialize(serializer)
 }

@@ -28,7 +28,9 @@ fn two_hundred_come_and_go_in_parallel_and_leave_nothing_behind() {
             })
         });
         let each: Vec<_> = each.collect();
-        each.into_iter().for_each(|client| client.join().expect("a client"));
+        for client in each {
+            client.join().expect("a client");
+        }
     };
     let none_left = |keyway: &mut Running| {
         let all = keyway.ask("GET", "/v1/pipelines", "").json();

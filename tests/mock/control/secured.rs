@@ -57,21 +57,21 @@ fn every_route_but_health_asks_for_the_token() {
     }
     let made = with_token(api, "POST", "/v1/pipelines", TOKEN, &body);
     assert_eq!(made.status, 201, "{made:?}");
-    let state = |state: &str| {
+    let wait_state = |state: &str| {
         wait_for(state, || {
             let shown = with_token(api, "GET", "/v1/pipelines/a", TOKEN, "");
             (shown.json()["state"] == state).then_some(())
         });
     };
-    state("running");
+    wait_state("running");
     for (method, path, status) in ROUTES {
         if method == "DELETE" {
-            state("stopped");
+            wait_state("stopped");
         }
         let answer = with_token(api, method, path, TOKEN, &body);
         assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
         if path.ends_with("restart") {
-            state("running");
+            wait_state("running");
         }
     }
     // Who changed something, and what.
