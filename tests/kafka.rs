@@ -14,6 +14,7 @@
 mod support;
 
 mod kafka {
+    mod control;
     mod crashes;
     mod cut;
     mod files;

@@ -22,6 +22,7 @@ mod mock {
     mod asking;
     mod connections;
     mod conservation;
+    mod control;
     mod dead_letters;
     mod destinations;
     mod events;

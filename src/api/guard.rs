@@ -10,7 +10,9 @@ use actix_web::Error;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap, WWW_AUTHENTICATE};
+use actix_web::http::header::{
+    AUTHORIZATION, HOST, HeaderMap, HeaderValue, ORIGIN, WWW_AUTHENTICATE,
+};
 use actix_web::http::uri::Authority;
 use actix_web::middleware::Next;
 use actix_web::web;
@@ -46,12 +48,17 @@ impl Guard {
         if self.local && names_another(headers) {
             return Some(misdirected().response());
         }
+        // A page cannot know the token, and where there is none, only this tells it from a user.
+        if self.token.is_none() && comes_from_another_site(headers) {
+            let detail = "a page of another site asks, and without api.token none is answered";
+            return Some(Problem::new(StatusCode::FORBIDDEN, detail).response());
+        }
         let token = self.token.as_ref().filter(|_| !HEALTH.contains(&path))?;
         if given(headers).is_some_and(|given| is_same(given, token.current().as_bytes())) {
             return None;
         }
         let mut refused = unauthorized().response();
-        let scheme = actix_web::http::header::HeaderValue::from_static("Bearer");
+        let scheme = HeaderValue::from_static("Bearer");
         refused.headers_mut().insert(WWW_AUTHENTICATE, scheme);
         Some(refused)
     }
@@ -99,6 +106,16 @@ fn names_another(headers: &HeaderMap) -> bool {
         host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|it| it.is_loopback())
     };
     headers.get_all(HOST).any(|host| !is_local(host.as_bytes()))
+}
+
+/// Whether a browser says that a page from elsewhere asks. It asks even where the page may not read
+/// the answer, and to change something that is enough.
+fn comes_from_another_site(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else { return false };
+    let asked = headers.get(HOST).map(HeaderValue::as_bytes);
+    let origin = origin.as_bytes();
+    let of_page = [&b"http://"[..], b"https://"].iter().find_map(|it| origin.strip_prefix(*it));
+    of_page.is_none() || of_page != asked
 }
 
 /// The token that a request brings.

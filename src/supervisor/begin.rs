@@ -12,7 +12,7 @@ use super::roster::{Origin, Stage};
 use super::slot::Run;
 use super::store::Store;
 use super::{Entry, Supervisor};
-use crate::settings::{Base, Body};
+use crate::settings::Base;
 
 impl Handler<Begin> for Supervisor {
     type Result = AtomicResponse<Self, ()>;
@@ -22,21 +22,23 @@ impl Handler<Begin> for Supervisor {
             let name = settings.name.clone();
             self.add(&name, Definition::of_configuration(settings), Run::Running, context);
         }
-        self.roster.set_stage(Stage::Runs);
         let (store, base) = (self.store.clone(), self.base.clone());
         let kept = async move {
             let Some(store) = store else { return Ok(Vec::new()) };
             let read = spawn_blocking(move || kept(&store, &base)).await;
             read.unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
         };
-        let then = kept.into_actor(self).map(|kept, actor, context| match kept {
-            Ok(kept) => kept.into_iter().for_each(|(name, it, run)| {
-                actor.add_kept(&name, it, run, context);
-            }),
-            Err(error) => {
-                error!(actor.log, "api.state_dir cannot be read: pipelines that were made through \
-                    the API do not run"; "error" => %error);
+        let then = kept.into_actor(self).map(|kept, actor, context| {
+            match kept {
+                Ok(kept) => kept.into_iter().for_each(|(name, it, run)| {
+                    actor.add_kept(&name, it, run, context);
+                }),
+                Err(error) => {
+                    error!(actor.log, "api.state_dir cannot be read: pipelines that were made \
+                        through the API do not run"; "error" => %error);
+                }
             }
+            actor.roster.set_stage(Stage::Runs);
         });
         AtomicResponse::new(Box::pin(then))
     }
@@ -69,6 +71,10 @@ impl Supervisor {
             return;
         }
         info!(self.log, "pipeline is kept"; "pipeline" => name, "to_be" => ?run);
+        let definition = match self.beside_others(name, &definition) {
+            Some(why) if run != Run::Stopped => Definition { settings: Err(why), ..definition },
+            _ => definition,
+        };
         self.add(name, definition, run, context);
     }
 }
@@ -79,8 +85,12 @@ fn kept(store: &Store, base: &Base) -> io::Result<Vec<(String, Definition, Run)>
     let checked = |name: String, kept: Result<super::store::Kept, String>| {
         let (body, run) = match kept {
             Ok(kept) => (kept.definition, kept.run),
-            Err(why) => return (name, Definition::broken(Body::new(), why), Run::Running),
+            Err(why) => return (name, Definition::unreadable(why), Run::Running),
         };
+        if body.get("name").is_none_or(|given| *given != *name) {
+            let why = format!("the file is of the name {name:?}, and what is in it of another");
+            return (name, Definition::unreadable(why), Run::Running);
+        }
         let definition = Definition::of_body(body.clone(), base)
             .unwrap_or_else(|wrong| Definition::broken(body, line(&wrong)));
         (name, definition, run)

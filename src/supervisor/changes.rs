@@ -8,7 +8,7 @@ use actix_rt::task::spawn_blocking;
 use slog::info;
 
 use super::definition::{Definition, Wrong};
-use super::message::{Define, Delete, Gone, Lead, Order, Over, Put, Refused};
+use super::message::{Define, Delete, Gone, Lead, Order, Over, Put, Refused, Who};
 use super::roster::Origin;
 use super::slot::Run;
 use super::store::{Kept, Store};
@@ -24,7 +24,7 @@ impl Handler<Define> for Supervisor {
             return answered(Err(refused));
         }
         body.insert("name".to_owned(), name.clone().into());
-        let others: Vec<Arc<PipelineSettings>> = self.others(&name);
+        let others = self.others(&name);
         let old = self.entries.get(&name).and_then(|it| it.slot.wanted().cloned());
         let run = match (self.entries.get(&name), over) {
             (Some(entry), Over::Anything) if entry.slot.wanted().is_some() => entry.slot.run(),
@@ -49,7 +49,7 @@ impl Handler<Define> for Supervisor {
         });
         let then = checked.into_actor(self).map(move |checked, actor, context| {
             let Some((name, definition)) = checked? else { return Ok(Put::Unchanged) };
-            Ok(actor.define(&name, definition, run, &who.to_string(), context))
+            Ok(actor.define(&name, definition, (run, over), &who, context))
         });
         AtomicResponse::new(Box::pin(then))
     }
@@ -88,7 +88,8 @@ impl Handler<Lead> for Supervisor {
             Ok(definition) => definition,
             Err(refused) => return answered(Err(refused)),
         };
-        let (store, base) = (self.store.clone(), Arc::clone(&self.base));
+        let (store, base, others) =
+            (self.store.clone(), Arc::clone(&self.base), self.others(&name));
         let run = match order {
             Order::Pause => Run::Paused,
             Order::Resume | Order::Restart => Run::Running,
@@ -103,6 +104,12 @@ impl Handler<Lead> for Supervisor {
                 }
                 _ => definition,
             };
+            // What was started while it was stopped may have taken its place.
+            if order == Order::Restart
+                && let Some(why) = definition.contradiction(&others)
+            {
+                return Err(Refused::Conflict(why));
+            }
             keep(store.as_deref(), &definition, &kept_name, run)?;
             Ok(definition)
         });
@@ -164,6 +171,10 @@ impl Supervisor {
         }
         let entry = self.entries.get(name).ok_or(Refused::Unknown)?;
         let definition = entry.slot.wanted().ok_or(Refused::Unknown)?;
+        if definition.origin == Origin::Api && definition.body.is_none() {
+            let why = "what is kept of it cannot be read: PUT defines it anew, DELETE removes it";
+            return Err(Refused::Conflict(why.to_owned()));
+        }
         let is_there = !entry.slot.is_down() && entry.slot.run() != Run::Stopped;
         let goes_on = match order {
             Order::Pause | Order::Resume => is_there,
@@ -175,6 +186,11 @@ impl Supervisor {
         let why =
             format!("pipeline {name:?} does not run, so that it cannot {order}; restart starts it");
         Err(Refused::Conflict(why))
+    }
+
+    /// Why a pipeline that was defined earlier cannot run beside the others, if it cannot.
+    pub(super) fn beside_others(&self, name: &str, definition: &Definition) -> Option<String> {
+        definition.contradiction(&self.others(name))
     }
 
     /// The settings of the pipelines beside this one that are there, or may be.
@@ -189,17 +205,17 @@ impl Supervisor {
         &mut self,
         name: &str,
         definition: Definition,
-        run: Run,
-        who: &str,
+        (run, over): (Run, Over),
+        who: &Who,
         context: &mut Context<Self>,
     ) -> Put {
         let Some(entry) = self.entries.get_mut(name) else {
-            info!(self.log, "pipeline is made"; "pipeline" => name, "by" => who);
+            info!(self.log, "pipeline is made"; "pipeline" => name, "by" => %who);
             self.add(name, definition, run, context);
             return Put::Created;
         };
-        info!(self.log, "pipeline is changed"; "pipeline" => name, "by" => who);
-        let created = entry.slot.wanted().is_none() || entry.slot.is_down();
+        info!(self.log, "pipeline is changed"; "pipeline" => name, "by" => %who);
+        let created = entry.slot.wanted().is_none() || over != Over::Anything;
         entry.slot.define(definition);
         if run == Run::Running && entry.slot.run() == Run::Stopped {
             entry.slot.restart();

@@ -178,28 +178,42 @@ impl Supervisor {
             None => return,
         };
         let (starts, log) = (Arc::clone(&self.starts), self.log.clone());
+        let rests = entry.slot.run() == Run::Paused;
         let start = async move {
-            // It is never closed.
-            let _turn = starts.acquire_owned().await;
-            let started = spawn_blocking(move || wiring::start(&settings, &log)).await;
+            // Closed when all are to end: what has not begun need not.
+            let Ok(_turn) = starts.acquire_owned().await else { return Ok(None) };
+            let started = spawn_blocking(move || {
+                let started = wiring::start(&settings, &log)?;
+                if rests {
+                    // Before it has a partition, so that nothing goes out first.
+                    started.handle.pause();
+                }
+                Ok(Some(started))
+            });
+            let started = started.await;
             started.unwrap_or(Err(PipelineError::Died { part: "the start of a pipeline" }))
         };
         let name = name.to_owned();
         let went_on = start.into_actor(self).map(move |result, actor, context| match result {
-            Ok(started) => actor.started(&name, started, context),
+            Ok(Some(started)) => actor.started(&name, started, rests, context),
+            Ok(None) => actor.ended(&name, None, true, context),
             Err(error) => actor.not_started(&name, error, context),
         });
         context.spawn(went_on);
     }
 
-    fn started(&mut self, name: &str, started: Started, context: &mut Context<Self>) {
+    /// A pipeline is there; `rests`: it was paused when it was made.
+    fn started(&mut self, name: &str, started: Started, rests: bool, context: &mut Context<Self>) {
         let Some(entry) = self.entries.get_mut(name) else { return };
         let Started { handle, file } = started;
         entry.slot.started();
         entry.handle = Some(handle.clone());
         entry.file = file;
-        if entry.slot.run() == Run::Paused {
-            handle.pause();
+        // It may have been asked for meanwhile.
+        match (rests, entry.slot.run() == Run::Paused) {
+            (false, true) => handle.pause(),
+            (true, false) => handle.resume(),
+            _ => {}
         }
         self.handles.insert(handle.clone());
         let ended_name = name.to_owned();
@@ -279,6 +293,7 @@ impl Handler<EndAll> for Supervisor {
         let (all, ended) = oneshot::channel();
         self.closing.get_or_insert_default().push(all);
         self.roster.set_stage(Stage::Ends);
+        self.starts.close();
         let names: Vec<String> = self.entries.keys().cloned().collect();
         for name in names {
             if let Some(entry) = self.entries.get_mut(&name) {

@@ -9,7 +9,7 @@ use actix_rt::task::spawn_blocking;
 use slog::{error, info, warn};
 
 use super::Supervisor;
-use super::definition::Definition;
+use super::definition::{Definition, contradiction};
 use super::message::Reload;
 use super::roster::Origin;
 use super::slot::Run;
@@ -54,14 +54,21 @@ impl Supervisor {
         }
     }
 
+    /// Why a pipeline of the configuration cannot run beside those that came through the API, if one
+    /// cannot.
+    fn beside_made(&self, settings: &Settings) -> Option<String> {
+        let made = self.entries.values().filter(|it| it.slot.run() != Run::Stopped);
+        let made = made.filter_map(|it| it.slot.wanted()).filter(|it| it.origin == Origin::Api);
+        let made: Vec<_> = made.filter_map(|it| it.settings.clone().ok()).collect();
+        settings.pipelines.iter().find_map(|own| contradiction(own, &made))
+    }
+
     fn reload(&mut self, settings: Settings, base: Base, context: &mut Context<Self>) {
         if self.closing.is_some() {
             return;
         }
         let taken = settings.pipelines.iter().find(|it| {
-            self.entries
-                .get(&it.name)
-                .is_some_and(|entry| entry.origin() != Some(Origin::Configuration))
+            self.entries.get(&it.name).is_some_and(|entry| entry.origin() == Some(Origin::Api))
         });
         if let Some(taken) = taken {
             let name = &taken.name;
@@ -69,6 +76,9 @@ impl Supervisor {
                 "a pipeline of the name {name:?} was made through the API; delete that one"
             );
             return self.reload_refused(&[problem]);
+        }
+        if let Some(why) = self.beside_made(&settings) {
+            return self.reload_refused(&[why]);
         }
         let process = |it: &Settings| (it.log.clone(), it.api.clone());
         if process(&self.settings) != process(&settings) {

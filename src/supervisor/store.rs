@@ -98,7 +98,8 @@ impl Store {
             let path = entry?.path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
             if name.ends_with(TEMPORARY) {
-                fs::remove_file(&path)?;
+                // What stays there is in nobody's way.
+                let _ = fs::remove_file(&path);
             } else if let Some(name) = name.strip_suffix(SUFFIX) {
                 found.push((name.to_owned(), read(&path)));
             }
@@ -112,13 +113,17 @@ impl Store {
     /// # Errors
     /// What the system says; what was kept is as it was.
     pub fn keep(&self, name: &str, kept: &Kept) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(kept)?;
+        if text.len() as u64 > MOST {
+            let what = format!("it takes more than {MOST} bytes");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
+        }
         let temporary = self.folder.join(format!("{name}{TEMPORARY}"));
         let mut options = OpenOptions::new();
         let mut file =
             options.create(true).truncate(true).write(true).mode(0o600).open(&temporary)?;
-        let written = serde_json::to_vec_pretty(kept)
-            .map_err(io::Error::from)
-            .and_then(|text| file.write_all(&text))
+        let written = file
+            .write_all(&text)
             .and_then(|()| file.sync_all())
             .and_then(|()| fs::rename(&temporary, self.path(name)));
         if written.is_err() {
@@ -236,5 +241,18 @@ mod tests {
         fs::create_dir(folder.path().join("one.json~")).unwrap();
         assert!(store.keep("one", &kept("u", Run::Running)).is_err());
         assert_eq!(read(&folder.path().join("one.json")), Ok(kept("t", Run::Running)));
+        // Nor does that folder keep the others from being found.
+        assert_eq!(store.all().unwrap(), [("one".to_owned(), Ok(kept("t", Run::Running)))]);
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        // A line each, with its indentation, it takes several times the bytes that it came with.
+        let definition = serde_json::json!({ "topics": vec![1; 500_000] });
+        let large = Kept::new(definition.as_object().cloned().unwrap(), Run::Running);
+        assert_eq!(store.keep("one", &large).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(store.all().unwrap(), []);
     }
 }

@@ -69,6 +69,30 @@ async fn a_listener_on_loopback_answers_for_no_other_host() {
     api.server.stop().await;
 }
 
+/// A page cannot read the answer, and need not: it is enough that something was done.
+#[actix_rt::test]
+async fn without_a_token_no_page_of_another_site_is_answered() {
+    let api = Api::new();
+    let own = format!("http://{}", api.address);
+    for (origin, status) in [
+        (own.as_str(), OK),
+        ("https://keyway.example", StatusCode::FORBIDDEN),
+        ("http://127.0.0.1", StatusCode::FORBIDDEN),
+        ("http://localhost:1", StatusCode::FORBIDDEN),
+        ("null", StatusCode::FORBIDDEN),
+    ] {
+        assert_eq!(ask(&api, "/metrics", header::ORIGIN, origin).await, status, "{origin}");
+    }
+    api.server.stop().await;
+    // No page knows the token: what knows it may come from anywhere, as through a proxy.
+    let api = guarded("hush-hush");
+    let url = format!("http://{}/metrics", api.address);
+    let request = Client::default().get(url).timeout(PATIENCE).bearer_auth("hush-hush");
+    let answer = request.insert_header((header::ORIGIN, "https://keyway.example")).send().await;
+    assert_eq!(answer.unwrap().status(), OK);
+    api.server.stop().await;
+}
+
 #[actix_rt::test]
 async fn a_listener_for_other_machines_answers_for_any_host() {
     let everywhere = ([0, 0, 0, 0], 0).into();

@@ -7,6 +7,7 @@ mod delivery;
 mod docs;
 mod each_row;
 mod file;
+mod posted;
 mod precedence;
 mod routes;
 mod schema;

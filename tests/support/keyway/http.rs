@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a request was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,17 +44,15 @@ pub fn ask(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Option<Answer> {
-    let mut request = format!("{method} {path} HTTP/1.0\r\n");
+    let mut lines = vec![format!("{method} {path} HTTP/1.0")];
     if !headers.iter().any(|(name, _)| *name == "Host") {
-        request += &format!("Host: {address}\r\n");
+        lines.push(format!("Host: {address}"));
     }
-    for (name, value) in headers {
-        request += &format!("{name}: {value}\r\n");
-    }
+    lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
     if method != "GET" || !body.is_empty() {
-        request += &format!("Content-Length: {}\r\n", body.len());
+        lines.push(format!("Content-Length: {}", body.len()));
     }
-    ask_raw(address, &format!("{request}\r\n{body}"))
+    ask_raw(address, &format!("{}\r\n\r\n{body}", lines.join("\r\n")))
 }
 
 /// The same for a request as it is. What is answered before all of it was sent counts.

@@ -1,0 +1,118 @@
+//! What is not right, each with its status and the field that it is about.
+
+use super::*;
+
+fn fields(problem: &Value) -> Vec<&str> {
+    let errors = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    errors.iter().filter_map(|error| error["field"].as_str()).collect()
+}
+
+#[test]
+fn what_is_wrong_with_a_definition_is_named_by_its_field() {
+    let stage = Stage::new(1);
+    let mut keyway = stage.serve().start();
+    let with = |path: &[&str], value: Value| {
+        let mut definition = stage.definition("a");
+        let (last, before) = path.split_last().expect("a key");
+        let place = before.iter().fold(&mut definition, |place, key| &mut place[key]);
+        place[last] = value;
+        definition
+    };
+    for (definition, field) in [
+        (with(&["name"], Value::Null), "name"),
+        (with(&["name"], 7.into()), "name"),
+        (with(&["name"], "".into()), "name"),
+        (with(&["name"], "..".into()), "name"),
+        (with(&["name"], "../a".into()), "name"),
+        (with(&["name"], "a b".into()), "name"),
+        (with(&["name"], "ä".into()), "name"),
+        (with(&["name"], "a".repeat(65).into()), "name"),
+        (with(&["topics"], json!([])), "topics"),
+        (with(&["topics"], json!(["a/b"])), "topics"),
+        (with(&["senders"], 0.into()), "senders"),
+        (with(&["senders"], json!([1])), "senders"),
+        (with(&["sendrs"], 1.into()), "sendrs"),
+        (with(&["http", "url"], "ftp://x".into()), "http.url"),
+        (with(&["http", "urll"], "x".into()), "http.urll"),
+        (with(&["http", "url"], Value::Null), "http.url"),
+        (with(&["retry"], json!({"initial": "soon"})), "retry.initial"),
+        (with(&["kafka"], json!({"session.timeout.ms": "x"})), "kafka.session.timeout.ms"),
+        (with(&["kafka"], json!({"group.id": "x"})), "kafka.group.id"),
+    ] {
+        let refused = problem(&keyway.post(&definition), 400);
+        assert!(fields(&refused).contains(&field), "{field}: {refused}");
+    }
+    // All that is wrong, at once.
+    let mut definition = with(&["senders"], 0.into());
+    definition["arbiters"] = 65.into();
+    let refused = problem(&keyway.put(&definition), 400);
+    assert_eq!(fields(&refused), ["senders", "arbiters"], "{refused}");
+    assert_eq!(keyway.ask("GET", "/v1/pipelines", "").json()["pipelines"], json!([]));
+    keyway.stop();
+}
+
+#[test]
+fn what_is_no_definition_is_refused_as_a_document() {
+    let stage = Stage::new(1);
+    let mut keyway = stage.serve().start();
+    for body in ["", "{", "[]", "null", "\"a\"", "{} {}", "\u{0}", "name: a"] {
+        problem(&keyway.ask("POST", "/v1/pipelines", body), 400);
+        problem(&keyway.ask("PUT", "/v1/pipelines/a", body), 400);
+    }
+    let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    problem(&keyway.ask("POST", "/v1/pipelines", &nested), 400);
+    let mut large = stage.definition("a");
+    large["http"]["content_type"] = "x".repeat(1 << 20).into();
+    for (method, path) in [("POST", "/v1/pipelines"), ("PUT", "/v1/pipelines/a")] {
+        let refused = problem(&keyway.ask(method, path, &large.to_string()), 413);
+        assert!(refused["detail"].to_string().contains("1048576"), "{refused}");
+        // Without a length, as it comes.
+        let body = large.to_string();
+        let chunked = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n\
+             {:x}\r\n{body}\r\n0\r\n\r\n",
+            body.len()
+        );
+        problem(&ask_raw(keyway.api(), &chunked).expect("it answers"), 413);
+    }
+    keyway.stop();
+}
+
+#[test]
+fn what_is_not_there_and_what_is_there_already() {
+    let stage = Stage::new(1);
+    let mut keyway = stage.serve().start();
+    for name in ["b", "a%2Fb", "%2e%2e", "..%2f..%2fetc", "a%00", "%ff", "a%20b", "%C3%A4"] {
+        let path = format!("/v1/pipelines/{name}");
+        problem(&keyway.ask("GET", &path, ""), 404);
+        problem(&keyway.ask("DELETE", &path, ""), 404);
+        problem(&keyway.ask("POST", &format!("{path}/pause"), ""), 404);
+    }
+    let body = stage.definition("a").to_string();
+    for name in ["b", "%2e%2e", "a%2Fb"] {
+        let answer = keyway.ask("PUT", &format!("/v1/pipelines/{name}"), &body);
+        assert!([400, 404].contains(&problem(&answer, answer.status)["status"].as_u64().unwrap()));
+    }
+    assert_eq!(keyway.post(&stage.definition("a")).status, 201);
+    problem(&keyway.post(&stage.definition("a")), 409);
+    let mut same_group = stage.definition("b");
+    same_group["group_id"] = stage.definition("a")["group_id"].clone();
+    for answer in [keyway.post(&same_group), keyway.put(&same_group)] {
+        let refused = problem(&answer, 409);
+        assert!(
+            refused["detail"].as_str().is_some_and(|it| it.contains("pipeline \"a\"")),
+            "{refused}"
+        );
+    }
+    for (method, path, allowed) in [
+        ("PUT", "/v1/pipelines", "GET, HEAD, POST"),
+        ("POST", "/v1/pipelines/a", "GET, HEAD, PUT, DELETE"),
+        ("GET", "/v1/pipelines/a/pause", "POST"),
+    ] {
+        let answer = keyway.ask(method, path, "");
+        problem(&answer, 405);
+        assert_eq!(answer.header("allow"), Some(allowed));
+    }
+    problem(&keyway.ask("POST", "/v1/pipelines/a/jump", ""), 404);
+    keyway.stop();
+}
