@@ -22,6 +22,7 @@ use super::problem::{Place, Problems, Spot};
 use super::reader::Reader;
 use super::resolve::{for_pipelines, of_its_kind};
 use super::sources::Typed;
+use super::table;
 use super::typed::{Layer, Properties, Property};
 use super::types::{ApiSettings, PipelineSettings, SinkSettings};
 use super::value::names;
@@ -169,26 +170,28 @@ fn hide(body: &mut Body, section: &str) {
         let key = join(section, key);
         match value {
             Value::Object(inner) => hide(inner, &key),
-            Value::Array(inner) => {
-                let secret = is_secret(&key);
-                for value in inner {
+            Value::Array(values) => {
+                for value in values {
                     match value {
                         Value::Object(inner) => hide(inner, &key),
-                        Value::Null => {}
-                        value if secret => *value = HIDDEN.into(),
-                        _ => {}
+                        value => veil(&key, value),
                     }
                 }
             }
-            Value::Null => {}
-            value if is_secret(&key) => *value = HIDDEN.into(),
-            _ => {}
+            value => veil(&key, value),
         }
+    }
+}
+
+fn veil(key: &str, value: &mut Value) {
+    if let Some(shown) = veiled(key, value) {
+        *value = shown;
     }
 }
 
 /// Calls with the key of each secret of which only what is shown is given.
 fn hidden(body: &Body, section: &str, found: &mut impl FnMut(String)) {
+    let is_veil = |key: &str, value: &Value| veiled(key, value).is_some_and(|it| it == *value);
     for (key, value) in body {
         let key = join(section, key);
         match value {
@@ -197,14 +200,30 @@ fn hidden(body: &Body, section: &str, found: &mut impl FnMut(String)) {
                 for value in values {
                     match value {
                         Value::Object(inner) => hidden(inner, &key, found),
-                        value if *value == HIDDEN && is_secret(&key) => found(key.clone()),
+                        value if is_veil(&key, value) => found(key.clone()),
                         _ => {}
                     }
                 }
             }
-            value if *value == HIDDEN && is_secret(&key) => found(key),
+            value if is_veil(&key, value) => found(key),
             _ => {}
         }
+    }
+}
+
+/// What is shown in place of the value of a key, where that is a secret or, as the query of a URL,
+/// may hold one.
+fn veiled(key: &str, value: &Value) -> Option<Value> {
+    match value {
+        Value::Null | Value::Object(_) | Value::Array(_) => None,
+        _ if is_secret(key) => Some(HIDDEN.into()),
+        Value::String(url)
+            if [table::URL.row.key, table::AUTH_TOKEN_URL.row.key].contains(&key) =>
+        {
+            let (shown, _) = url.split_once('?')?;
+            Some(format!("{shown}?{HIDDEN}").into())
+        }
+        _ => None,
     }
 }
 

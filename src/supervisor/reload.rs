@@ -13,7 +13,7 @@ use super::definition::{Definition, contradiction};
 use super::message::Reload;
 use super::roster::Origin;
 use super::slot::Run;
-use crate::settings::{self, Base, Least, Settings, Sources};
+use crate::settings::{self, ApiSettings, Base, Least, Settings, Sources};
 use crate::wiring;
 
 impl Handler<Reload> for Supervisor {
@@ -80,7 +80,11 @@ impl Supervisor {
         if let Some(why) = self.beside_made(&settings) {
             return self.reload_refused(&[why]);
         }
-        let process = |it: &Settings| (it.log.clone(), it.api.clone());
+        // What concerns the pipelines that come through the API holds from now on.
+        let process = |it: &Settings| {
+            let api = ApiSettings { file_root: None, allowed_brokers: None, ..it.api.clone() };
+            (it.log.clone(), api)
+        };
         if process(&self.settings) != process(&settings) {
             warn!(
                 self.log,

@@ -77,6 +77,8 @@ impl Store {
             |error| StoreError::Io { path, error }
         };
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed(folder))?;
+        // What is kept and cannot be seen would be written over.
+        fs::read_dir(folder).map_err(failed(folder))?;
         let path = folder.join("lock");
         let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
         let lock = lock.map_err(failed(&path))?;

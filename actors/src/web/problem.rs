@@ -34,7 +34,7 @@ pub struct Problem {
 /// One thing that is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldProblem {
-    /// Where: a JSON pointer into the body (RFC 6901), or the name of a parameter.
+    /// Where: a key of the body, dotted as in the configuration (`http.url`), or a parameter.
     pub field: String,
     /// What is wrong with it, and what is allowed.
     pub detail: String,
@@ -52,7 +52,7 @@ impl Problem {
         }
     }
 
-    /// Names one more thing that is wrong: a JSON pointer into the body, or a parameter.
+    /// Names one more thing that is wrong: a key of the body, or a parameter.
     #[must_use]
     pub fn with(mut self, field: impl Into<String>, detail: impl Into<String>) -> Self {
         self.errors.push(FieldProblem { field: field.into(), detail: detail.into() });

@@ -32,7 +32,8 @@ pub fn problem(refused: &Refused) -> Problem {
             })
         }
         Refused::NotKept(why) => {
-            let detail = format!("nothing changed, for it cannot be kept (api.state_dir): {why}");
+            let detail =
+                format!("no pipeline changed, for that cannot be kept (api.state_dir): {why}");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
         }
         Refused::Ending => {

@@ -180,7 +180,7 @@ fn what_is_shown_hides_secrets_and_is_no_definition() {
     let secret = json!({
         "http": {
             "auth": { "kind": "bearer", "token": "hush", "token_file": "path" },
-            "url": "http://x/",
+            "url": "http://x/?key=hush",
         },
         "kafka": { "sasl.password": "hush", "ssl": { "key": { "password": "hush" } }, "sasl.username": "u" },
         "dead_letter": { "topic": "t", "kafka": { "sasl.oauthbearer.client.secret": "hush" } },
@@ -193,12 +193,12 @@ fn what_is_shown_hides_secrets_and_is_no_definition() {
         assert!(text.contains(kept), "{kept}: {text}");
     }
     let given = json!({
-        "http": { "auth": { "kind": "bearer", "token": "***" } },
+        "http": { "auth": { "kind": "bearer", "token": "***" }, "url": "http://x/?***" },
         "kafka": { "sasl.password": "***" },
     });
     let refused = configured().wrong(given);
     let mut fields: Vec<_> = refused.iter().filter_map(|(field, _)| field.as_deref()).collect();
     fields.sort_unstable();
-    assert_eq!(fields, ["http.auth.token", "kafka.sasl.password"]);
+    assert_eq!(fields, ["http.auth.token", "http.url", "kafka.sasl.password"]);
     assert!(refused.iter().all(|(_, what)| what.contains("give the secret itself")));
 }

@@ -152,7 +152,7 @@ async fn a_name_may_have_any_letters() {
 #[actix_rt::test]
 async fn a_problem_names_each_thing_that_is_wrong() {
     let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "two things are wrong")
-        .with("/http/url", "is no URL")
+        .with("http.url", "is no URL")
         .with("limit", "is above 1000");
     let json = serde_json::to_value(&problem).unwrap();
     let expected = serde_json::json!({
@@ -161,7 +161,7 @@ async fn a_problem_names_each_thing_that_is_wrong() {
         "status": 422,
         "detail": "two things are wrong",
         "errors": [
-            {"field": "/http/url", "detail": "is no URL"},
+            {"field": "http.url", "detail": "is no URL"},
             {"field": "limit", "detail": "is above 1000"},
         ],
     });
