@@ -111,10 +111,8 @@ impl Entry {
             Phase::Up
         } else if let Some(failure) = &self.failure {
             Phase::Failed(failure.clone())
-        } else if self.slot.run() == Run::Stopped || self.slot.wanted().is_none() {
-            Phase::Stopped
         } else {
-            Phase::Starting
+            Phase::Stopped
         }
     }
 }

@@ -234,7 +234,7 @@ fn free_id(led: &Led) -> String {
         let random = RandomState::new().hash_one(0);
         format!("consumer-{:08x}", random >> 32)
     });
-    // There are a thousand pipelines at the most, and four milliards of ids.
+    // There are a thousand pipelines at the most, and four billion ids.
     ids.find(|id| led.roster.get(id).is_none()).unwrap_or_default()
 }
 
