@@ -137,14 +137,14 @@ async fn serve(told: Told, log: &Logger, lines_dropped: Arc<AtomicU64>) -> Resul
             signal = endings.next() => {
                 info!(log, "stopping: requests in flight finish, offsets are committed, the group \
                     is left; a second signal ends at once"; "signal" => signal);
-                break end(&supervisor, &mut endings, log).await;
+                break end(&supervisor, &mut endings, 1, log).await;
             }
             _ = hangups.next() => {
                 info!(log, "SIGHUP: files are opened anew, and the configuration is read again");
                 supervisor.do_send(Reload);
             }
             Some(failure) = failed.recv() => if on_failure == OnFailure::End {
-                end(&supervisor, &mut endings, log).await?;
+                end(&supervisor, &mut endings, 0, log).await?;
                 break Err(RunError::Pipeline(failure));
             },
         }
@@ -169,19 +169,26 @@ async fn serve(told: Told, log: &Logger, lines_dropped: Arc<AtomicU64>) -> Resul
     }
 }
 
-/// Ends all pipelines, or the process at a second signal.
+/// Ends all pipelines, or the process at a second signal; `signals` that came before count.
 async fn end(
     supervisor: &Addr<Supervisor>,
     endings: &mut Endings,
+    mut signals: u32,
     log: &Logger,
 ) -> Result<(), RunError> {
-    tokio::select! {
-        // It is gone when nothing is left to be ended.
-        _ = supervisor.send(EndAll) => Ok(()),
-        signal = endings.next() => {
+    let mut ended = std::pin::pin!(supervisor.send(EndAll));
+    loop {
+        let signal = tokio::select! {
+            // It is gone when nothing is left to be ended.
+            _ = &mut ended => return Ok(()),
+            signal = endings.next() => signal,
+        };
+        if signals > 0 {
             warn!(log, "second signal"; "signal" => signal);
-            Err(RunError::SecondSignal)
+            return Err(RunError::SecondSignal);
         }
+        info!(log, "stopping already; a second signal ends at once"; "signal" => signal);
+        signals += 1;
     }
 }
 

@@ -169,6 +169,9 @@ impl Walk<'_> {
 
     /// One key: of a setting, of a section with more keys, or unknown.
     fn entry(&mut self, entry: &Entry, section: &str, found: &mut Found) {
+        if self.problems.is_full() {
+            return;
+        }
         let key = join(section, &entry.key);
         if let Some(row) = self.rows().find(|row| row.key == key) {
             found.layer.insert(row.key, self.given(row, entry));
@@ -213,6 +216,9 @@ impl Walk<'_> {
         found: &mut Vec<kafka::Entry>,
     ) {
         for entry in entries {
+            if self.problems.is_full() {
+                return;
+            }
             let name = join(prefix, &entry.key);
             let key = join(section, &name);
             match &entry.node.kind {
@@ -221,10 +227,11 @@ impl Walk<'_> {
                     self.problem(entry.line, &key, "expected a string, a number or a boolean");
                 }
                 Kind::Text(_) | Kind::Bare(_)
-                    if self.is_body() && kafka::reaches_the_machine(&name) =>
+                    if self.is_body() && kafka::is_of_configuration(&name) =>
                 {
-                    let what = "it makes librdkafka open or run something on this machine, and is \
-                        not taken from requests; set it in the configuration file";
+                    let what = "it reaches beyond the connection to the brokers (files, libraries, \
+                        programs, other servers), and is not taken from requests; set it in the \
+                        configuration";
                     self.problem(entry.line, &key, what);
                 }
                 Kind::Text(_) | Kind::Bare(_) => {

@@ -11,12 +11,24 @@ pub enum Paths<'a> {
     AsGiven,
     /// A relative one counts from this folder: in the file, whose folder it is.
     From(&'a Path),
-    /// Beneath this folder, and nowhere without one: in the body of a request.
+    /// In the body of a request: to be written beneath this folder, and nowhere without one; to be
+    /// read nowhere.
     Within(Option<&'a Path>),
 }
 
 impl Paths<'_> {
-    /// The path to open.
+    /// The path of a file to write.
+    ///
+    /// # Errors
+    /// Why it may not be written, in words that follow the name of the setting.
+    pub fn to_write(self, path: &Path) -> Result<PathBuf, String> {
+        match self {
+            Self::Within(root) => confine(root, path).map_err(|refused| refused.to_string()),
+            Self::AsGiven | Self::From(_) => self.find(path),
+        }
+    }
+
+    /// The path to read.
     ///
     /// # Errors
     /// Why it may not be opened, in words that follow the name of the setting.
@@ -24,7 +36,12 @@ impl Paths<'_> {
         match self {
             Self::AsGiven => Ok(path.to_owned()),
             Self::From(folder) => Ok(folder.join(path)),
-            Self::Within(root) => confine(root, path).map_err(|refused| refused.to_string()),
+            // It would be read for as long as the pipeline runs, whatever is put there meanwhile.
+            Self::Within(_) => {
+                Err("files of secrets and certificates are not taken from requests: \
+                give the secret itself, or set this in the configuration"
+                    .to_owned())
+            }
         }
     }
 }

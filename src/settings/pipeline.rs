@@ -65,7 +65,7 @@ pub fn draft(reader: &mut Reader<'_>, given: &Given<'_>, need: Need) -> Draft {
     }
     let group = group(reader, &properties);
     let pipeline = deliver(reader, given, &properties, group.as_ref(), need);
-    let file = reader.path(&table::FILE_PATH);
+    let file = reader.path_to_write(&table::FILE_PATH);
     Draft { spot: reader.spot.cloned(), name, file, group, pipeline }
 }
 

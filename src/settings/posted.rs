@@ -3,8 +3,10 @@
 //! The body is what a `[[pipeline]]` of the file is, as JSON, and is checked as that is. What holds
 //! for the pipelines of the file holds for it too (`[kafka]`, variables and flags that tune any
 //! pipeline), but what the body says wins. Whoever sends one can reach the API and no more: a body
-//! reads no variable of the process, opens files beneath `api.file_root` only, and makes librdkafka
-//! run nothing.
+//! reads no variable of the process, opens no file but to write it beneath `api.file_root`, and sets
+//! none of librdkafka's properties that reach beyond its connection to the brokers. What is set for
+//! the process's own brokers is told to no others; and a body that says itself how to connect
+//! securely inherits nothing of that, so that no password goes where somebody else says.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -98,12 +100,20 @@ impl Base {
             let what = "*** is what is shown in place of a secret; give the secret itself";
             problems.push(&Place::Written(spot), what);
         });
+        let names = given.dead_letter_kafka.iter();
+        for (name, property) in names.filter(|(name, _)| kafka::is_guarded(name)) {
+            let what = format!("{name} of the pipeline's own brokers holds for dead letters too");
+            problems.push(&property.place, what);
+        }
         let [variables, flags] = [&self.variables, &self.flags].map(|it| of_its_kind(it, &given));
-        let empty = Properties::new();
-        let [file, variable, flag] =
-            self.kafka.each_ref().map(|it| if is_foreign { &empty } else { it });
+        let guards_itself = given.kafka.keys().any(|name| kafka::is_guarded(name));
+        let [file, variable, flag] = self.kafka.each_ref().map(|layer| {
+            let mut layer = if is_foreign { Properties::new() } else { layer.clone() };
+            layer.retain(|name, _| !(guards_itself && kafka::is_guarded(name)));
+            layer
+        });
         let kafka = Kafka {
-            layers: [file, variable, flag, &given.kafka],
+            layers: [&file, &variable, &flag, &given.kafka],
             dead_letter: &given.dead_letter_kafka,
         };
         let mut reader = Reader {

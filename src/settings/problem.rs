@@ -75,6 +75,13 @@ impl fmt::Display for Spot {
     }
 }
 
+/// Problems that are told of one reading: more than anybody mends at a time.
+const MOST_TOLD: usize = 100;
+
+/// The longest word that is compared with known ones, in bytes; comparing takes its length times
+/// theirs, and every known one is shorter.
+const LONGEST_WORD: usize = 64;
+
 /// Something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -115,10 +122,23 @@ pub struct Problems(Vec<Problem>);
 impl Problems {
     /// Adds a problem.
     pub(super) fn push(&mut self, place: &Place, what: impl Into<String>) {
+        if self.is_full() {
+            return;
+        }
         let problem = Problem { place: place.clone(), what: what.into() };
         if !self.0.contains(&problem) {
             self.0.push(problem);
         }
+        if self.is_full() {
+            let what = "there is more wrong than is told here".to_owned();
+            self.0.push(Problem { place: place.clone(), what });
+        }
+    }
+
+    /// Whether so much is wrong that no more of it is told. Somebody may send a megabyte of unknown
+    /// keys, and each is compared with all known ones.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= MOST_TOLD
     }
 
     /// Whether nothing is wrong so far.
@@ -175,6 +195,9 @@ fn without_credentials(value: &str) -> String {
 /// The candidate that `word` was probably meant to be: one that is spelt alike, or else the only one
 /// that begins with it, or ends with it as its last words. `None` where nothing is near.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > LONGEST_WORD {
+        return None;
+    }
     let candidates: Vec<&str> = candidates.into_iter().collect();
     let alike =
         candidates.iter().filter_map(|candidate| Some((distance(word, candidate)?, candidate)));
@@ -255,6 +278,17 @@ mod tests {
             assert_eq!(nearest(word, keys), meant, "{word}");
         }
         assert_eq!(nearest("timeout", ["a.timeout", "b_timeout"]), None, "it may be either");
+    }
+
+    #[test]
+    fn of_very_much_that_is_wrong_a_part_is_told() {
+        let mut problems = Problems::default();
+        for at in 0..10 * MOST_TOLD {
+            problems.push(&Place::Unset(format!("key{at}")), "unknown");
+        }
+        assert_eq!(problems.lines().len(), MOST_TOLD + 1);
+        assert!(problems.to_string().ends_with("there is more wrong than is told here"));
+        assert_eq!(nearest(&"senders".repeat(1000), ["senders"]), None);
     }
 
     #[test]

@@ -103,6 +103,15 @@ impl Reader<'_> {
         Some(Found { value, place })
     }
 
+    /// The path given for `knob`, of a file that is written.
+    pub fn path_to_write(&mut self, knob: &Knob<PathBuf>) -> Option<Found<PathBuf>> {
+        let Found { value, place } = self.find(knob)?;
+        let Place::Written(_) = place else { return Some(Found { value, place }) };
+        let found = self.paths.to_write(&value);
+        let value = found.map_err(|why| self.problems.push(&place, why)).ok()?;
+        Some(Found { value, place })
+    }
+
     /// The secret given for `knob`, or by the file that its `twin` names.
     pub fn secret(
         &mut self,

@@ -70,7 +70,7 @@ fn same_file(earlier: &Draft, draft: &Draft, problems: &mut Problems) {
 }
 
 /// Where a file is, by whatever name; one that is not there yet by its folder.
-fn real(path: &Path) -> PathBuf {
+pub(super) fn real(path: &Path) -> PathBuf {
     let in_folder = || {
         let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
         let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;

@@ -26,7 +26,7 @@ pub fn sink(
         }
         return http::http(reader, routes, need).map(|it| SinkSettings::Http(Box::new(it)));
     }
-    let path = reader.path(&table::FILE_PATH);
+    let path = reader.path_to_write(&table::FILE_PATH);
     let file = file(reader, path.as_ref().map(|found| found.value.clone()));
     let given = reader.place_of(&table::FILE_PATH.row);
     let of_routes = routes.and_then(|typed| typed.routes.first());

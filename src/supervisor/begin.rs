@@ -35,7 +35,8 @@ impl Handler<Begin> for Supervisor {
                 }),
                 Err(error) => {
                     error!(actor.log, "api.state_dir cannot be read: pipelines that were made \
-                        through the API do not run"; "error" => %error);
+                        through the API do not run, and none can be made"; "error" => %error);
+                    actor.unreadable = Some(error.to_string());
                 }
             }
             actor.roster.set_stage(Stage::Runs);

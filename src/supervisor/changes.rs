@@ -124,10 +124,16 @@ impl Handler<Lead> for Supervisor {
 }
 
 impl Supervisor {
-    fn may_define(&self, name: &str, over: Over) -> Result<(), Refused> {
+    /// Whether anything may be changed now.
+    fn may_change_any(&self) -> Result<(), Refused> {
         if self.closing.is_some() {
             return Err(Refused::Ending);
         }
+        self.unreadable.as_ref().map_or(Ok(()), |why| Err(Refused::NotKept(why.clone())))
+    }
+
+    fn may_define(&self, name: &str, over: Over) -> Result<(), Refused> {
+        self.may_change_any()?;
         let Some(entry) = self.entries.get(name) else {
             if self.entries.len() < MOST_PIPELINES {
                 return Ok(());
@@ -154,9 +160,7 @@ impl Supervisor {
     }
 
     fn may_change(&self, name: &str) -> Result<(), Refused> {
-        if self.closing.is_some() {
-            return Err(Refused::Ending);
-        }
+        self.may_change_any()?;
         match self.entries.get(name).ok_or(Refused::Unknown)?.origin() {
             Some(Origin::Configuration) => Err(Refused::ReadOnly(name.to_owned())),
             Some(Origin::Api) => Ok(()),
@@ -166,9 +170,7 @@ impl Supervisor {
 
     /// What is led, if it may be led there.
     fn may_lead(&self, name: &str, order: Order) -> Result<Definition, Refused> {
-        if self.closing.is_some() {
-            return Err(Refused::Ending);
-        }
+        self.may_change_any()?;
         let entry = self.entries.get(name).ok_or(Refused::Unknown)?;
         let definition = entry.slot.wanted().ok_or(Refused::Unknown)?;
         if definition.origin == Origin::Api && definition.body.is_none() {
@@ -195,10 +197,14 @@ impl Supervisor {
 
     /// The settings of the pipelines beside this one that are there, or may be.
     fn others(&self, name: &str) -> Vec<Arc<PipelineSettings>> {
-        let others = self.entries.iter().filter(|(other, entry)| {
-            *other != name && !(entry.slot.is_down() && entry.slot.run() == Run::Stopped)
+        let others = self.entries.iter().filter(|(other, _)| *other != name);
+        let settings = others.flat_map(|(_, entry)| {
+            let rests = entry.slot.is_down() && entry.slot.run() == Run::Stopped;
+            let wanted = entry.slot.wanted().filter(|_| !rests);
+            // What still ends as it was has its records and its file until it has ended.
+            [wanted.and_then(|it| it.settings.clone().ok()), entry.there.clone()]
         });
-        others.filter_map(|(_, entry)| entry.slot.wanted()?.settings.clone().ok()).collect()
+        settings.flatten().collect()
     }
 
     fn define(

@@ -33,7 +33,7 @@ pub use self::slot::{End, Run};
 pub use self::store::{Store, StoreError};
 
 use self::slot::{Slot, Step};
-use crate::settings::{Base, Least, Settings, Sources};
+use crate::settings::{Base, Least, PipelineSettings, Settings, Sources};
 use crate::wiring::{self, Started};
 
 /// The most pipelines of a process. Each has four threads and more of librdkafka's.
@@ -88,6 +88,8 @@ pub struct Supervisor {
     failures: mpsc::UnboundedSender<Failure>,
     /// Who waits for all to have ended; nothing is changed any more then.
     closing: Option<Vec<oneshot::Sender<()>>>,
+    /// Why what is kept is not known: nothing is changed then, for it would be written over.
+    unreadable: Option<String>,
     log: Logger,
 }
 
@@ -97,11 +99,19 @@ struct Entry {
     handle: Option<Handle>,
     file: Option<FileSink>,
     failure: Option<String>,
+    /// What it was started as, while it starts, runs or ends.
+    there: Option<Arc<PipelineSettings>>,
 }
 
 impl Entry {
     fn new(definition: Definition, run: Run) -> Self {
-        Self { slot: Slot::new(definition, run), handle: None, file: None, failure: None }
+        Self {
+            slot: Slot::new(definition, run),
+            handle: None,
+            file: None,
+            failure: None,
+            there: None,
+        }
     }
 
     fn phase(&self) -> Phase {
@@ -132,6 +142,7 @@ impl Supervisor {
             starts: Arc::new(Semaphore::new(STARTS)),
             failures: setup.failures,
             closing: None,
+            unreadable: None,
             log: setup.log,
         }
     }
@@ -175,6 +186,7 @@ impl Supervisor {
             Some(Err(why)) => return self.not_started(name, PipelineError::Config(why), context),
             None => return,
         };
+        entry.there = Some(Arc::clone(&settings));
         let (starts, log) = (Arc::clone(&self.starts), self.log.clone());
         let rests = entry.slot.run() == Run::Paused;
         let start = async move {
@@ -241,6 +253,7 @@ impl Supervisor {
         let Some(entry) = self.entries.get_mut(name) else { return };
         entry.slot.ended();
         entry.file = None;
+        entry.there = None;
         entry.failure = error.as_ref().map(PipelineError::to_string);
         if let Some(error) = error {
             error!(self.log, "pipeline failed"; "pipeline" => name, "error" => %error);

@@ -32,10 +32,10 @@ impl Known<'_> {
         let Some(entered) = self.entered else { return Place::NotAssigned };
         let taken = Self::is_taken(self.here, self.offset);
         match entered.whereabouts {
-            _ if self.here.held_by_span > 0 => self.held_by_span(entered),
             Whereabouts::Settled => settled(self.offset, entered),
             Whereabouts::Pending if self.settled => settled(self.offset, entered),
             Whereabouts::Pending => self.found.unwrap_or(Place::InTransit),
+            Whereabouts::ToCome if self.here.held_by_span > 0 => self.held_by_span(entered),
             // It was not in the log, and the ledger learns of that with the records behind it.
             Whereabouts::ToCome if taken => settled(self.offset, entered),
             Whereabouts::ToCome if self.here.intake == Some(Rest::OffsetSpan) && self.exists() => {

@@ -8,7 +8,7 @@ use crate::core::Offset;
 /// Since when offsets have been held, to within a commit interval.
 #[derive(Clone, Debug)]
 pub(crate) struct Ages {
-    /// When the stay began: nothing of it was taken in before.
+    /// When the stay began, or nothing of it had been taken in yet.
     began: Instant,
     /// The first offset not yet taken in at a time, ascending in both.
     marks: VecDeque<(Offset, Instant)>,
@@ -24,6 +24,10 @@ impl Ages {
     }
 
     pub(super) fn note(&mut self, next: Option<Offset>, oldest: Option<Offset>, now: Instant) {
+        if next.is_none() {
+            // Nothing was taken in so far.
+            self.began = now;
+        }
         let (Some(next), Some(oldest)) = (next, oldest) else {
             self.marks.clear();
             self.marks.extend(next.map(|next| (next, now)));
@@ -69,11 +73,12 @@ mod tests {
         ages.note(None, None, start + SECOND);
         ages.note(Some(10), Some(0), start + 2 * SECOND);
         ages.note(Some(20), Some(0), start + 3 * SECOND);
-        assert_eq!(ages.taken(0), start, "it came between the beginning and the first look");
-        assert_eq!(ages.taken(9), start);
+        let first = start + SECOND;
+        assert_eq!(ages.taken(0), first, "it came after the last look that saw nothing");
+        assert_eq!(ages.taken(9), first);
         assert_eq!(ages.taken(10), start + 2 * SECOND);
         assert_eq!(ages.taken(500), start + 3 * SECOND);
-        assert_eq!(ages.of(9, start + 5 * SECOND), 5 * SECOND);
+        assert_eq!(ages.of(9, start + 5 * SECOND), 4 * SECOND);
         ages.note(Some(20), Some(12), start + 4 * SECOND);
         assert_eq!(ages.taken(12), start + 2 * SECOND);
         ages.note(Some(20), None, start + 5 * SECOND);

@@ -74,6 +74,9 @@ pub(super) type Entry = (String, Option<Text>, Place);
 pub(super) fn collect(typed: Vec<Entry>, paths: Paths<'_>, problems: &mut Problems) -> Properties {
     let mut found = Properties::new();
     for (name, text, place) in typed {
+        if problems.is_full() {
+            break;
+        }
         let read = text.and_then(|text| from_file(&name, text, &place, paths, problems));
         // What has a problem is kept, so that nobody calls it missing too: with a problem there are
         // no settings, so an empty text goes nowhere.
@@ -122,11 +125,41 @@ pub(super) fn property_of_variable(rest: &str) -> String {
     }
 }
 
-/// Whether a property makes librdkafka open a file, load a library or run a program here: not for
-/// those who can only reach the API.
-pub(super) fn reaches_the_machine(name: &str) -> bool {
-    const ENDINGS: [&str; 6] = [".location", ".keytab", ".cmd", ".paths", ".file", "engine.id"];
-    ENDINGS.iter().any(|ending| name.ends_with(ending))
+/// What begins so says whom librdkafka trusts, who it says to be, or makes it open a file, load a
+/// library or run a program.
+const GUARDED: [&str; 8] =
+    ["security.", "ssl.", "sasl.", "https.", "plugin.", "internal.", "enable.ssl.", "enable.sasl."];
+
+/// Of those, what a body may say: it stays within librdkafka's connection to the brokers.
+const OF_BODIES: [&str; 14] = [
+    "enable.ssl.certificate.verification",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "sasl.password",
+    "sasl.username",
+    "security.protocol",
+    "ssl.ca.pem",
+    "ssl.certificate.pem",
+    "ssl.cipher.suites",
+    "ssl.curves.list",
+    "ssl.endpoint.identification.algorithm",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.sigalgs.list",
+];
+
+/// Whether a property is for the configuration alone, not for those who can only reach the API:
+/// with it librdkafka opens a file (also the one that a `_file` twin names), loads a library, runs a
+/// program, takes a signal or asks another server.
+pub(super) fn is_of_configuration(name: &str) -> bool {
+    let is_twin = name.strip_suffix("_file").is_some_and(is_secret);
+    is_twin || (is_guarded(name) && !OF_BODIES.contains(&name))
+}
+
+/// Whether a property says whom librdkafka trusts, or who it says to be. Those of one source belong
+/// together: one of them replaced, the others could be told to somebody else.
+pub(super) fn is_guarded(name: &str) -> bool {
+    GUARDED.iter().any(|beginning| name.starts_with(beginning))
 }
 
 /// Whether the value of a property is to be kept from logs and messages. Rather too often than not.

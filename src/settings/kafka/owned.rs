@@ -15,9 +15,9 @@ pub fn instead_of(name: &str) -> Option<&'static str> {
         "acks" | "request.required.acks" | "enable.idempotence" | "transactional.id" => {
             "dead letters are produced with acks=all, idempotent, so that none is lost"
         }
-        "enable.partition.eof" | "delivery.report.only.error" | "log.queue" | "enabled_events" => {
-            "leave it out"
-        }
+        "enable.partition.eof" | "delivery.report.only.error" | "log.queue" | "enabled_events"
+        // It would take a signal from the process.
+        | "internal.termination.signal" => "leave it out",
         _ => return None,
     })
 }

@@ -167,12 +167,36 @@ fn a_body_reads_no_variable_and_no_file() {
     let token = json!({ "http": { "auth": { "kind": "bearer", "token_file": "/etc/hostname" } } });
     let refused = typed().wrong(token);
     assert!(refused.iter().any(|(field, what)| {
-        field.as_deref() == Some("http.auth.token_file") && what.contains("--file-root")
+        field.as_deref() == Some("http.auth.token_file") && what.contains("not taken from requests")
     }));
-    for name in ["ssl.ca.location", "plugin.library.paths", "sasl.kerberos.kinit.cmd"] {
+    for name in [
+        "ssl.ca.location",
+        "ssl.providers",
+        "ssl.engine.location",
+        "ssl.keystore.location",
+        "plugin.library.paths",
+        "internal.termination.signal",
+        "https.ca.location",
+        "sasl.kerberos.kinit.cmd",
+        "sasl.kerberos.principal",
+        "sasl.oauthbearer.token.endpoint.url",
+        "sasl.password_file",
+    ] {
         let refused = typed().wrong(json!({ "kafka": { name: "x" } }));
         assert_eq!(field(&refused), format!("kafka.{name}"));
     }
+}
+
+#[test]
+fn who_says_how_to_connect_inherits_no_credentials() {
+    let own = configured().posted(json!({}));
+    assert_eq!(own.kafka.get("sasl.password"), Some("hush"));
+    let changed = configured().posted(json!({ "kafka": { "security.protocol": "plaintext" } }));
+    assert_eq!(changed.kafka.get("sasl.password"), None);
+    assert!(changed.kafka.get("bootstrap.servers").is_some(), "the rest is inherited");
+    let letters = json!({ "topic": "t", "kafka": { "security.protocol": "plaintext" } });
+    let refused = configured().wrong(json!({ "dead_letter": letters }));
+    assert_eq!(field(&refused), "dead_letter.kafka.security.protocol");
 }
 
 #[test]
