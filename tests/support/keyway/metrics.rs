@@ -30,7 +30,8 @@ impl Metrics {
 
     /// The sum of all samples of a name that have these labels; 0 when there are none.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.matching(name, labels).map(|sample| sample.value).sum()
+        // Of none it is -0, which is no whole number as a text.
+        self.matching(name, labels).map(|sample| sample.value).sum::<f64>() + 0.0
     }
 
     /// The only sample of a name with these labels; `None` when there is none.
