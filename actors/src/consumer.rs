@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use crate::core::Epoch;
 use crate::ending::{Failures, Watch};
 use crate::error::PipelineError;
-use crate::explain::Inspect;
+use crate::explain::Inquiry;
 use crate::kafka::commands::Commands;
 use crate::message::{
     Cancel, Command, CommitNow, Lost, Pause, PollEnded, Queued, Release, Resize, Revoking,
@@ -48,7 +48,7 @@ pub struct RouterPort {
     cancel: Recipient<Cancel>,
     pause: Recipient<SetPaused>,
     resize: Recipient<Resize>,
-    inspect: Recipient<Inspect>,
+    inspect: Recipient<Inquiry>,
     shutdown: Recipient<Shutdown>,
 }
 
@@ -71,8 +71,8 @@ impl RouterPort {
     }
 
     /// Has the router look for what somebody asks for.
-    pub(crate) fn inspect(&self, inspect: Inspect) {
-        self.inspect.do_send(inspect);
+    pub(crate) fn inspect(&self, inquiry: Inquiry) {
+        self.inspect.do_send(inquiry);
     }
 
     /// Ends the router and its senders.

@@ -16,7 +16,7 @@ use std::future::Future;
 
 use crate::dispatcher::{Dispatcher, Intake, Parts, Planner, Shared, Urls};
 use crate::ending::{Failures, Watch};
-use crate::explain::Inspect;
+use crate::explain::Inquiry;
 use crate::message::{Batch, Cancel, DeadLettered, Deliver, Release, Resize, SetPaused, Shutdown};
 use crate::pulse::BEAT;
 use crate::sender::SenderActor;
@@ -190,11 +190,13 @@ impl<S: Sink> Handler<Cancel> for RouterActor<S> {
     }
 }
 
-impl<S: Sink> Handler<Inspect> for RouterActor<S> {
+impl<S: Sink> Handler<Inquiry> for RouterActor<S> {
     type Result = ();
 
-    fn handle(&mut self, inspect: Inspect, _: &mut Context<Self>) {
-        self.dispatcher.borrow().inspect(inspect);
+    fn handle(&mut self, inquiry: Inquiry, _: &mut Context<Self>) {
+        if let Some(inspect) = inquiry.open() {
+            self.dispatcher.borrow().inspect(inspect);
+        }
     }
 }
 

@@ -174,7 +174,11 @@ impl Walk<'_> {
         }
         let key = join(section, &entry.key);
         if let Some(row) = self.rows().find(|row| row.key == key) {
-            found.layer.insert(row.key, self.given(row, entry));
+            let given = self.given(row, entry);
+            // As a table's key, and as a quoted one with dots.
+            if found.layer.insert(row.key, given).is_some() {
+                self.problem(entry.line, &key, "it is given twice");
+            }
             return;
         }
         if key == "route" && self.pipeline.is_some() {

@@ -12,7 +12,7 @@ use tokio::time::{Instant as TokioInstant, timeout_at};
 
 use super::conclude::Known;
 use super::parts::{
-    Found, InPartition, Inspect, Inspected, Locate, Located, Look, TakenAt, Wanted,
+    Found, InPartition, Inquiry, Inspected, Locate, Located, Look, TakenAt, Wanted,
 };
 use super::{
     ExplainError, Explanation, Gone, KeyExplanation, KeyInPartition, LaneState, Lanes, MOST_LANES,
@@ -36,7 +36,7 @@ const ARBITERS: Duration = Duration::from_millis(1_500);
 pub(crate) enum Ask {
     Locate(Locate),
     /// One for each router, in their order.
-    Inspect(Vec<Inspect>),
+    Inspect(Vec<Inquiry>),
     Look(Look),
 }
 
@@ -209,8 +209,8 @@ impl Asking<'_> {
         let (inspects, answers): (Vec<_>, Vec<_>) = (0..self.routers)
             .map(|_| {
                 let (reply, answer) = oneshot::channel();
-                let (wanted, taken) = (Arc::clone(&wanted), Arc::clone(&taken));
-                (Inspect { wanted, taken, reply }, answer)
+                let (wanted, taken) = (Arc::downgrade(&wanted), Arc::downgrade(&taken));
+                (Inquiry { wanted, taken, reply }, answer)
             })
             .unzip();
         self.send(Ask::Inspect(inspects))?;

@@ -4,7 +4,7 @@
 //! is dropped, and nobody is the worse for it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use actix::Message;
@@ -51,8 +51,27 @@ pub(crate) struct InPartition {
 }
 
 /// To a router: what of it is here?
+///
+/// What it is about stays with whoever asks, and goes with them: a router that is stuck may be asked
+/// again and again, and keeps next to nothing of each question.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
+pub(crate) struct Inquiry {
+    pub(crate) wanted: Weak<Wanted>,
+    pub(crate) taken: Weak<TakenAt>,
+    pub(crate) reply: oneshot::Sender<Inspected>,
+}
+
+impl Inquiry {
+    /// What is asked; none if nobody waits for the answer any more.
+    pub(crate) fn open(self) -> Option<Inspect> {
+        let (wanted, taken) = (self.wanted.upgrade()?, self.taken.upgrade()?);
+        Some(Inspect { wanted, taken, reply: self.reply })
+    }
+}
+
+/// A question that a router works on.
+#[derive(Debug)]
 pub(crate) struct Inspect {
     pub(crate) wanted: Arc<Wanted>,
     /// When what was taken in.
@@ -167,5 +186,26 @@ impl TakenAt {
     /// How long ago that was.
     pub(crate) fn age(&self, epoch: Epoch, offset: Offset, now: Instant) -> Option<Duration> {
         self.of(epoch, offset).map(|taken| now.saturating_duration_since(taken))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inquiry_whose_asker_has_gone_keeps_nothing_and_is_not_opened() {
+        let wanted = Arc::new(Wanted::Record { epoch: Epoch(1), offset: 1 });
+        let taken = Arc::new(TakenAt::default());
+        let inquiry = || Inquiry {
+            wanted: Arc::downgrade(&wanted),
+            taken: Arc::downgrade(&taken),
+            reply: oneshot::channel().0,
+        };
+        assert!(inquiry().open().is_some());
+        let left = inquiry();
+        drop(wanted);
+        assert!(left.open().is_none());
+        assert_eq!(Arc::strong_count(&taken), 1);
     }
 }

@@ -188,6 +188,13 @@ fn a_body_reads_no_variable_and_no_file() {
 }
 
 #[test]
+fn a_key_that_is_given_in_two_spellings_is_given_twice() {
+    let refused = configured().wrong(json!({ "http.url": "http://other/" }));
+    assert_eq!(field(&refused), "http.url");
+    assert!(refused[0].1.contains("twice"), "{refused:?}");
+}
+
+#[test]
 fn who_says_how_to_connect_inherits_no_credentials() {
     let own = configured().posted(json!({}));
     assert_eq!(own.kafka.get("sasl.password"), Some("hush"));
