@@ -18,9 +18,9 @@ use keyway_actors::{
 use slog::Logger;
 
 use crate::settings::{
-    self, AuthSettings, CompressionSettings, DeadLetterSettings, DestinationSettings, EventMode,
-    EventSettings, KafkaProperties, PipelineSettings, RetrySettings, Routes, SecretSource,
-    Settings, SinkSettings, Way,
+    self, AuthSettings, Base, CompressionSettings, DeadLetterSettings, DestinationSettings,
+    EventMode, EventSettings, KafkaProperties, Least, PipelineSettings, RetrySettings, Routes,
+    SecretSource, Settings, SinkSettings, Sources, Way,
 };
 
 /// What the library is told of a pipeline.
@@ -101,6 +101,17 @@ pub fn try_pipelines(settings: &Settings) -> Result<Vec<Tried>, Vec<String>> {
         }
     }
     if refused.is_empty() { Ok(tried) } else { Err(refused) }
+}
+
+/// The settings that some sources give, which librdkafka and the sinks take too, and what holds for
+/// the pipelines that come later. In a process that goes on: what was tried is let go of meanwhile.
+///
+/// # Errors
+/// What is wrong with them, one line each.
+pub fn load(sources: &Sources, least: Least) -> Result<(Settings, Base), Vec<String>> {
+    let (settings, base) = settings::load_with_base(sources, least).map_err(|it| it.lines())?;
+    try_pipelines(&settings)?.into_iter().for_each(Tried::let_go);
+    Ok((settings, base))
 }
 
 /// What a sink cannot be made of.

@@ -95,11 +95,11 @@ impl Base {
             problems.push(&letters.place, what);
         }
         let is_foreign = brokers.is_some_and(|it| is_foreign(&it));
-        hidden(body, "", &mut |key| {
+        for key in hidden(body) {
             let spot = Spot { key, ..given.spot.clone() };
             let what = "*** is what is shown in place of a secret; give the secret itself";
             problems.push(&Place::Written(spot), what);
-        });
+        }
         let names = given.dead_letter_kafka.iter();
         for (name, property) in names.filter(|(name, _)| kafka::is_guarded(name)) {
             let what = format!("{name} of the pipeline's own brokers holds for dead letters too");
@@ -171,52 +171,38 @@ fn address(broker: &str) -> String {
 /// A body as it may be shown: `***` in place of each secret.
 pub fn shown(body: &Body) -> Body {
     let mut shown = body.clone();
-    hide(&mut shown, "");
+    each_value(&mut shown, "", &mut |key, value| {
+        if let Some(veil) = veiled(key, value) {
+            *value = veil;
+        }
+    });
     shown
 }
 
-fn hide(body: &mut Body, section: &str) {
-    for (key, value) in body {
-        let key = join(section, key);
-        match value {
-            Value::Object(inner) => hide(inner, &key),
-            Value::Array(values) => {
-                for value in values {
-                    match value {
-                        Value::Object(inner) => hide(inner, &key),
-                        value => veil(&key, value),
-                    }
-                }
-            }
-            value => veil(&key, value),
+/// The keys of the secrets of which only what is shown is given.
+fn hidden(body: &Body) -> Vec<String> {
+    let mut keys = Vec::new();
+    each_value(&mut body.clone(), "", &mut |key, value| {
+        if veiled(key, value).is_some_and(|veil| veil == *value) {
+            keys.push(key.to_owned());
         }
-    }
+    });
+    keys
 }
 
-fn veil(key: &str, value: &mut Value) {
-    if let Some(shown) = veiled(key, value) {
-        *value = shown;
-    }
-}
-
-/// Calls with the key of each secret of which only what is shown is given.
-fn hidden(body: &Body, section: &str, found: &mut impl FnMut(String)) {
-    let is_veil = |key: &str, value: &Value| veiled(key, value).is_some_and(|it| it == *value);
+/// Calls with each plain value, also those in lists, and its key, dotted.
+fn each_value(body: &mut Body, section: &str, visit: &mut impl FnMut(&str, &mut Value)) {
     for (key, value) in body {
         let key = join(section, key);
-        match value {
-            Value::Object(inner) => hidden(inner, &key, found),
-            Value::Array(values) => {
-                for value in values {
-                    match value {
-                        Value::Object(inner) => hidden(inner, &key, found),
-                        value if is_veil(&key, value) => found(key.clone()),
-                        _ => {}
-                    }
-                }
+        let values = match value {
+            Value::Array(values) => values.as_mut_slice(),
+            value => std::slice::from_mut(value),
+        };
+        for value in values {
+            match value {
+                Value::Object(inner) => each_value(inner, &key, visit),
+                value => visit(&key, value),
             }
-            value if is_veil(&key, value) => found(key),
-            _ => {}
         }
     }
 }

@@ -6,7 +6,7 @@ use actix::{ActorFutureExt, AtomicResponse, Context, Handler, WrapFuture};
 use actix_rt::task::spawn_blocking;
 use slog::{error, info, warn};
 
-use super::definition::{Definition, line};
+use super::definition::{Definition, in_one_line};
 use super::message::Begin;
 use super::roster::{Origin, Stage};
 use super::slot::Run;
@@ -93,7 +93,7 @@ fn kept(store: &Store, base: &Base) -> io::Result<Vec<(String, Definition, Run)>
             return (name, Definition::unreadable(why), Run::Running);
         }
         let definition = Definition::of_body(body.clone(), base)
-            .unwrap_or_else(|wrong| Definition::broken(body, line(&wrong)));
+            .unwrap_or_else(|wrong| Definition::broken(body, in_one_line(&wrong, |key| key)));
         (name, definition, run)
     };
     Ok(store.all()?.into_iter().map(|(name, kept)| checked(name, kept)).collect())

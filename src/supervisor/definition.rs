@@ -89,12 +89,12 @@ fn told(problems: &Problems) -> Wrong {
     problems.iter().map(|problem| (problem.field(), problem.told())).collect()
 }
 
-/// What is wrong, in one line.
-pub fn line(wrong: &Wrong) -> String {
+/// What is wrong, in one line; `named` says what each key is called.
+pub fn in_one_line(wrong: &Wrong, named: fn(&str) -> &str) -> String {
     let lines: Vec<String> = wrong
         .iter()
         .map(|(field, what)| match field {
-            Some(field) => format!("{field}: {what}"),
+            Some(field) => format!("{}: {what}", named(field)),
             None => what.clone(),
         })
         .collect();

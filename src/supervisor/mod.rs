@@ -24,7 +24,7 @@ use keyway_actors::{Handle, Handles, PipelineError};
 use slog::{Logger, error, info};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-pub use self::definition::Definition;
+pub use self::definition::{Definition, in_one_line};
 pub use self::message::{
     Begin, Define, Delete, EndAll, Gone, Lead, Order, Over, Put, Refused, Reload, Who,
 };

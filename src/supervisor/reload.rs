@@ -13,7 +13,7 @@ use super::definition::{Definition, contradiction};
 use super::message::Reload;
 use super::roster::Origin;
 use super::slot::Run;
-use crate::settings::{self, ApiSettings, Base, Least, Settings, Sources};
+use crate::settings::{ApiSettings, Base, Settings};
 use crate::wiring;
 
 impl Handler<Reload> for Supervisor {
@@ -24,7 +24,7 @@ impl Handler<Reload> for Supervisor {
             file.reopen();
         }
         let (sources, least) = (self.sources.clone(), self.least);
-        let read = spawn_blocking(move || read(&sources, least));
+        let read = spawn_blocking(move || wiring::load(&sources, least));
         let then = read.into_actor(self).map(|read, actor, context| match read {
             Ok(Ok((settings, base))) => actor.reload(settings, base, context),
             Ok(Err(problems)) => actor.reload_refused(&problems),
@@ -32,18 +32,6 @@ impl Handler<Reload> for Supervisor {
         });
         AtomicResponse::new(Box::pin(then))
     }
-}
-
-/// The configuration as it is now, which librdkafka and the sinks take too.
-fn read(sources: &Sources, least: Least) -> Result<(Settings, Base), Vec<String>> {
-    let (settings, base) =
-        settings::load_with_base(sources, least).map_err(|problems| problems.lines())?;
-    for pipeline in &settings.pipelines {
-        wiring::try_pipeline(pipeline)
-            .map_err(|why| vec![format!("pipeline {:?}: {why}", pipeline.name)])?
-            .let_go();
-    }
-    Ok((settings, base))
 }
 
 impl Supervisor {

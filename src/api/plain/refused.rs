@@ -8,7 +8,8 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::supervisor::{Origin, Refused, Roster};
+use super::super::resource::problem;
+use crate::supervisor::{Origin, Refused, Roster, in_one_line};
 
 /// Why a request is refused.
 #[derive(Debug, Serialize, ToSchema)]
@@ -67,24 +68,12 @@ impl Refusal {
             Refused::Unknown => Self::unknown(id),
             Refused::Exists(_) => Self::text(StatusCode::CONFLICT, taken(id, roster)),
             Refused::ReadOnly(_) => Self::text(StatusCode::FORBIDDEN, configured(id)),
-            Refused::Conflict(why) => Self::text(StatusCode::CONFLICT, why.clone()),
             Refused::Invalid(wrong) => {
-                let lines: Vec<String> = wrong
-                    .iter()
-                    .map(|(field, what)| match field {
-                        Some(field) => format!("{}: {what}", parameter(field)),
-                        None => what.clone(),
-                    })
-                    .collect();
-                Self::text(StatusCode::BAD_REQUEST, lines.join("; "))
+                Self::text(StatusCode::BAD_REQUEST, in_one_line(wrong, parameter))
             }
-            Refused::NotKept(why) => {
-                let why = format!("nothing changed, for it cannot be kept (api.state_dir): {why}");
-                Self::text(StatusCode::INTERNAL_SERVER_ERROR, why)
-            }
-            Refused::Ending => {
-                let why = "Keyway is ending: nothing is changed";
-                Self::text(StatusCode::SERVICE_UNAVAILABLE, why)
+            Refused::Conflict(_) | Refused::NotKept(_) | Refused::Ending => {
+                let problem = problem(refused);
+                Self::text(problem.status_code(), problem.detail)
             }
         }
     }

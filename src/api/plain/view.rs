@@ -138,7 +138,7 @@ impl Consumer {
             broker: text(definition, kafka, "bootstrap.servers"),
             group_id: definition.get("group_id").and_then(Value::as_str).map(str::to_owned),
             file_path: text(definition, "file", "path"),
-            http_url: text(definition, "http", "url").map(|url| showable(&url)),
+            http_url: text(definition, "http", "url"),
             running: !matches!(resource.pipeline.state, State::Stopped | State::Failed),
             messages: resource.pipeline.totals.delivered,
         })
@@ -184,12 +184,6 @@ fn topics(definition: &Body) -> String {
         }
         _ => String::new(),
     }
-}
-
-/// A URL without what may be secret: its query. It has no credentials, or it would not have been
-/// taken.
-fn showable(url: &str) -> String {
-    url.split_once('?').map_or_else(|| url.to_owned(), |(head, _)| format!("{head}?***"))
 }
 
 #[cfg(test)]
