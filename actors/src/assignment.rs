@@ -99,6 +99,13 @@ impl Room {
     }
 }
 
+/// It rests for want of room in the buffer.
+const BUFFER: u8 = 1;
+/// It rests because of the offset span.
+const SPAN: u8 = 2;
+/// It was woken, and the poll thread has not looked at it yet.
+const WOKEN: u8 = 4;
+
 /// One stay of one partition, shared by its records.
 pub struct Assignment {
     topic: Arc<str>,
@@ -107,8 +114,8 @@ pub struct Assignment {
     slot: usize,
     room: Arc<Room>,
     held: Held,
-    /// Why the partition rests, as [`Rest`] in a byte, 0 if it does not. Set by the poll thread,
-    /// cleared by whoever wakes it.
+    /// Why the partition takes in nothing, as [`Rest`] in a byte, 0 if it does not rest. Written by
+    /// the poll thread; whoever wakes it adds [`WOKEN`].
     resting: AtomicU8,
     /// The lowest offset not settled, as the ledger last said; `i64::MIN` before it did.
     base: AtomicI64,
@@ -233,7 +240,7 @@ impl Assignment {
 
     pub(crate) fn position(&self) -> Position {
         Position {
-            base: known(self.base.load(Ordering::Relaxed)),
+            base: known(self.base.load(Ordering::SeqCst)),
             next: known(self.next.load(Ordering::Relaxed)),
         }
     }
@@ -246,10 +253,11 @@ impl Assignment {
         self.held.usage()
     }
 
-    /// The ledger's base moved; a partition held by the offset span may go on.
+    /// Where the ledger's base is. If it moved, a partition held by the offset span may go on.
     pub(crate) fn set_base(&self, offset: Offset) {
-        self.base.store(offset, Ordering::Relaxed);
-        self.wake_if_room();
+        if self.base.swap(offset, Ordering::SeqCst) != offset {
+            self.wake_if_room();
+        }
     }
 
     /// Notes what was taken in, for the ledger.
@@ -266,38 +274,49 @@ impl Assignment {
     /// let go between its first look and the mark rang no bell.
     pub(crate) fn rest(&self, why: Rest) {
         let why = match why {
-            Rest::Buffer => 1,
-            Rest::Span => 2,
+            Rest::Buffer => BUFFER,
+            Rest::Span => SPAN,
         };
         self.resting.store(why, Ordering::SeqCst);
     }
 
-    /// Takes the mark back; false if somebody else has, who then rings the bell.
+    /// Wakes the partition; false if it does not rest, or if somebody else has, who then rings the
+    /// bell.
     pub(crate) fn unrest(&self) -> bool {
-        self.resting.swap(0, Ordering::SeqCst) != 0
+        let before = self.resting.fetch_or(WOKEN, Ordering::SeqCst);
+        before & WOKEN == 0 && before != 0
     }
 
-    /// Why the partition takes in nothing, if it rests.
+    /// The poll thread has looked, and something may be taken in.
+    pub(crate) fn rise(&self) {
+        // Every arbiter reads it for each record it lets go of: not written without need.
+        if self.resting.load(Ordering::Relaxed) != 0 {
+            self.resting.store(0, Ordering::SeqCst);
+        }
+    }
+
+    /// Why the partition takes in nothing, if it does not. One that was woken may have to lie down
+    /// again: until the poll thread has looked, it is still held.
     pub fn resting(&self) -> Option<Rest> {
-        match self.resting.load(Ordering::SeqCst) {
-            0 => None,
-            1 => Some(Rest::Buffer),
-            _ => Some(Rest::Span),
+        match self.resting.load(Ordering::SeqCst) & !WOKEN {
+            BUFFER => Some(Rest::Buffer),
+            SPAN => Some(Rest::Span),
+            _ => None,
         }
     }
 
     /// Wakes the partition if it rests and need not. One held by the span is woken by every record
     /// that is settled: each may be the one that lets the next in.
     pub(crate) fn wake_if_room(&self) {
-        let wakes = match self.resting() {
-            None => false,
-            Some(Rest::Span) => true,
-            Some(Rest::Buffer) => self.room.intake.wakes(
+        let wakes = match self.resting.load(Ordering::SeqCst) {
+            SPAN => true,
+            BUFFER => self.room.intake.wakes(
                 self.room.partitions.load(Ordering::Relaxed),
                 self.room.held.usage(),
                 self.held.usage(),
                 self.position(),
             ),
+            _ => false,
         };
         if wakes && self.unrest() {
             self.room.bell.partition_ready(self.slot);

@@ -106,15 +106,22 @@ impl<S: Source> Partition<S> {
     /// How much may be taken. Where nothing may, the partition is marked as resting, and whoever
     /// makes room rings the bell.
     pub(crate) fn admission(&self) -> Admission {
+        let assignment = &self.stay.assignment;
         let rest = match self.stay.admission() {
             Admission::Rest(rest) => rest,
-            take @ Admission::Take(_) => return take,
+            take @ Admission::Take(_) => {
+                assignment.rise();
+                return take;
+            }
         };
         self.stay.lie_down(rest);
-        // Room made between the look and the mark rang no bell, so look again; who takes the mark
-        // back first is the one to act.
+        // Room made between the look and the mark rang no bell, so look again; who wakes it first is
+        // the one to act.
         match self.stay.admission() {
-            take @ Admission::Take(_) if self.stay.assignment.unrest() => take,
+            take @ Admission::Take(_) if assignment.unrest() => {
+                assignment.rise();
+                take
+            }
             _ => Admission::Rest(rest),
         }
     }

@@ -216,6 +216,19 @@ mod a_stash {
     }
 
     #[test]
+    fn is_not_looked_at_for_a_base_that_stays() {
+        let (partition, _held) = filled();
+        let assignment = partition.assignment();
+        assert_eq!(partition.admission(), Admission::Rest(Rest::Span));
+        let rung = || assignment.room().bell.wait(Duration::ZERO).partitions.len();
+        rung();
+        assignment.set_base(0);
+        assert_eq!(rung(), 0, "nothing has changed");
+        assignment.set_base(1);
+        assert_eq!(rung(), 1);
+    }
+
+    #[test]
     fn keeps_the_end_of_the_log_behind_its_records() {
         let (mut partition, mut lanes) = filled();
         let mut slice = Slice::default();
@@ -243,6 +256,22 @@ mod a_partition_without_room {
         assert_eq!(rests.admission(), Admission::Rest(Rest::Buffer));
         drop(held);
         assert!(room.bell.wait(Duration::ZERO).room, "it rests, and nobody would wake it");
+    }
+
+    #[test]
+    fn is_held_until_it_is_looked_at() {
+        let room = room(SMALL, 2);
+        let (rests, other) = (partition(&room, 0, 0), partition(&room, 1, 0));
+        let held: Vec<Record> = (0..8).map(|offset| record(other.assignment(), offset)).collect();
+        assert_eq!(rests.admission(), Admission::Rest(Rest::Buffer));
+        let assignment = rests.assignment();
+        assert!(assignment.unrest() && !assignment.unrest(), "woken once");
+        assert_eq!(assignment.resting(), Some(Rest::Buffer), "it may have to lie down again");
+        assert_eq!(rests.admission(), Admission::Rest(Rest::Buffer));
+        assert!(assignment.unrest(), "it did lie down again");
+        drop(held);
+        assert!(matches!(rests.admission(), Admission::Take(_)));
+        assert_eq!(assignment.resting(), None);
     }
 
     #[test]
