@@ -190,6 +190,8 @@ impl Main {
                 self.shared.set_state(State::Draining);
                 parts.consumer.address.do_send(stop);
             }
+            // Whoever told it to end before that has not told it to make haste.
+            None if self.shared.state() == State::Draining => {}
             None => {
                 self.shared.set_state(State::Draining);
                 let deadline = self.drain_deadline;
