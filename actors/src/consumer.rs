@@ -221,3 +221,6 @@ impl Handler<PollEnded> for ConsumerActor {
         context.stop();
     }
 }
+
+#[cfg(test)]
+mod tests;
