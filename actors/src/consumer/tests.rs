@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use actix_rt::time::timeout;
 use slog::{Discard, o};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -10,6 +11,9 @@ use crate::kafka::bell::Bell;
 use crate::message::Queued;
 
 const HOUR: Duration = Duration::from_hours(1);
+
+/// How long any wait may last before its test fails.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the router was told.
 #[derive(Debug, PartialEq, Eq)]
@@ -125,12 +129,12 @@ impl Story {
 
     /// What the router is told next.
     async fn next(&mut self) -> Told {
-        self.told.recv().await.unwrap()
+        timeout(PATIENCE, self.told.recv()).await.expect("nothing is told").unwrap()
     }
 
     async fn leaves(&mut self) {
-        let order = self.orders.recv().await;
-        assert!(matches!(order, Some(Command::Leave)), "{order:?}");
+        let order = timeout(PATIENCE, self.orders.recv()).await;
+        assert!(matches!(order, Ok(Some(Command::Leave))), "{order:?}");
         assert!(self.told.try_recv().is_err(), "the router is told more");
     }
 }
