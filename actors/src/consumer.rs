@@ -5,41 +5,36 @@
 //! of what is queued and finish what is under way, the OffsetActor commits and waits for the
 //! broker's answer, and only then are the partitions given up.
 
-use std::sync::Arc;
+mod drain;
+
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Recipient,
     WrapFuture,
 };
-use actix_rt::time::timeout;
-use futures_util::future::join_all;
 use slog::{Logger, info, warn};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use crate::core::Epoch;
+use self::drain::Drain;
+use crate::core::Moment;
+use crate::core::stopping::{Manner, Stopping};
 use crate::ending::{Failures, Watch};
 use crate::error::PipelineError;
 use crate::explain::Inquiry;
 use crate::kafka::commands::Commands;
 use crate::message::{
-    Cancel, Command, CommitNow, Lost, Pause, PollEnded, Queued, Release, Resize, Revoking,
-    SetPaused, Shutdown, Stop, Which,
+    Cancel, Command, Lost, Pause, PollEnded, Release, Resize, Revoking, SetPaused, Shutdown, Stop,
+    Which,
 };
 use crate::offsets::OffsetActor;
 use crate::router::RouterActor;
 use crate::sink::Sink;
 
-/// How long the last commit of partitions may take once their drain is over.
-const LAST_COMMIT: Duration = Duration::from_secs(4);
-
 /// How long closing the consumer may take. With no broker in reach, librdkafka keeps the last commit
 /// until the session would have ended, which can be later than anybody who stops a process waits.
 const CLOSING: Duration = Duration::from_secs(10);
-
-/// How long cancelled requests may take to be gone: they only have to be dropped.
-const CANCELLING: Duration = Duration::from_secs(1);
 
 /// The way to one router, whatever its sink.
 #[derive(Clone, Debug)]
@@ -87,18 +82,21 @@ pub struct ConsumerActor {
     revoke_deadline: Duration,
     thread: Option<JoinHandle<()>>,
     ended: Option<oneshot::Sender<Result<(), PipelineError>>>,
-    stopping: bool,
+    clock: Clock,
+    /// Once it is told to end.
+    stopping: Option<watch::Sender<Stopping>>,
     failures: Failures,
     watch: Watch,
 }
 
-/// What a drain needs to know; cloned into each.
-#[derive(Clone)]
-struct Drain {
-    commands: Commands,
-    routers: Arc<[RouterPort]>,
-    offsets: Addr<OffsetActor>,
-    log: Logger,
+/// Tells the time since the ConsumerActor was made.
+#[derive(Clone, Copy, Debug)]
+struct Clock(Instant);
+
+impl Clock {
+    fn now(self) -> Moment {
+        Moment(self.0.elapsed())
+    }
 }
 
 impl ConsumerActor {
@@ -116,7 +114,8 @@ impl ConsumerActor {
             revoke_deadline,
             thread: None,
             ended: Some(ended),
-            stopping: false,
+            clock: Clock(Instant::now()),
+            stopping: None,
             failures: failures.clone(),
             watch: failures.watch("the ConsumerActor"),
         }
@@ -134,63 +133,6 @@ impl ConsumerActor {
         let _ = reply.send(Ok(()));
         self.watch.relieve();
         context.stop();
-    }
-}
-
-impl Drain {
-    /// Lets go of stays; true if they were empty before the deadline, false if requests had to be
-    /// cancelled.
-    async fn release(&self, which: Which, queued: Queued, deadline: Duration) -> bool {
-        let released = self.routers.iter().map(|router| {
-            let (reply, released) = oneshot::channel();
-            router.release.do_send(Release { which: which.clone(), queued, reply });
-            released
-        });
-        // A router that is gone has let go of everything; its end is reported elsewhere.
-        let mut all = std::pin::pin!(join_all(released));
-        if timeout(deadline, &mut all).await.is_ok() {
-            return true;
-        }
-        warn!(self.log, "deadline of the drain passed: requests under way are cancelled and their \
-            records are sent again later"; "deadline" => ?deadline);
-        for router in self.routers.iter() {
-            router.cancel.do_send(Cancel { which: which.clone() });
-        }
-        let _ = timeout(CANCELLING, &mut all).await;
-        false
-    }
-
-    /// Commits what these stays settled; says so where the broker did not take it.
-    async fn commit(&self, epochs: &[Epoch]) {
-        let (reply, committed) = oneshot::channel();
-        self.offsets.do_send(CommitNow { epochs: epochs.to_vec(), reply });
-        match timeout(LAST_COMMIT, committed).await {
-            Ok(Ok(true)) => {}
-            Ok(_) => warn!(
-                self.log,
-                "the last commit was refused: what was settled since the one \
-                before is sent again by whoever has the partitions next"
-            ),
-            Err(_) => warn!(self.log, "the last commit was not answered in time: what was settled \
-                since the one before may be sent again"; "after" => ?LAST_COMMIT),
-        }
-    }
-
-    async fn revoke(self, epochs: Vec<Epoch>, deadline: Duration) {
-        self.release(Which::Some(epochs.clone()), Queued::LetGo, deadline).await;
-        self.commit(&epochs).await;
-        self.commands.send(Command::GiveUp(epochs));
-    }
-
-    async fn stop(self, queued: Queued, deadline: Duration) {
-        let (reply, stopped) = oneshot::channel();
-        self.commands.send(Command::StopIntake(reply));
-        // Gone: the poll thread has ended, and says why itself.
-        let epochs = stopped.await.unwrap_or_default();
-        let in_time = self.release(Which::All, queued, deadline).await;
-        self.commit(&epochs).await;
-        info!(self.log, "drained: leaving the group"; "in_time" => in_time);
-        self.commands.send(Command::Leave);
     }
 }
 
@@ -212,11 +154,7 @@ impl Handler<Lost> for ConsumerActor {
 
     /// What is queued goes; what is under way ends by itself, and its lanes wait for that.
     fn handle(&mut self, lost: Lost, _: &mut Context<Self>) {
-        for router in self.drain.routers.iter() {
-            let (reply, _) = oneshot::channel();
-            let which = Which::Some(lost.0.clone());
-            router.release.do_send(Release { which, queued: Queued::LetGo, reply });
-        }
+        self.drain.let_go(&Which::Some(lost.0));
     }
 }
 
@@ -225,9 +163,7 @@ impl Handler<Pause> for ConsumerActor {
 
     fn handle(&mut self, pause: Pause, _: &mut Context<Self>) {
         self.drain.commands.send(Command::Pause(pause.0));
-        for router in self.drain.routers.iter() {
-            router.pause.do_send(SetPaused(pause.0));
-        }
+        self.drain.pause(pause.0);
     }
 }
 
@@ -235,19 +171,35 @@ impl Handler<Stop> for ConsumerActor {
     type Result = ();
 
     fn handle(&mut self, stop: Stop, context: &mut Context<Self>) {
-        if std::mem::replace(&mut self.stopping, true) {
-            // A second stop asks for less patience than the first; a second drain for the same.
-            if stop.queued == Queued::LetGo {
-                for router in self.drain.routers.iter() {
-                    router.cancel.do_send(Cancel { which: Which::All });
-                }
+        let (asked, now) = (Manner::from(stop.queued), self.clock.now());
+        let Some(stopping) = &self.stopping else {
+            if asked == Manner::Drain {
+                // What a pause held back is to be delivered too.
+                self.drain.pause(false);
             }
+            let (stopping, told) = watch::channel(Stopping::new(asked, now, stop.deadline));
+            self.stopping = Some(stopping);
+            let stop = self.drain.clone().stop(told, self.clock);
+            context.spawn(stop.into_actor(self).map(|(), _, context| {
+                context.run_later(CLOSING, Self::abandon);
+            }));
+            return;
+        };
+        let before = *stopping.borrow();
+        let after = before.asked(asked, now, stop.deadline);
+        if after == before {
             return;
         }
-        let stop = self.drain.clone().stop(stop.queued, stop.deadline);
-        context.spawn(stop.into_actor(self).map(|(), _, context| {
-            context.run_later(CLOSING, Self::abandon);
-        }));
+        stopping.send_replace(after);
+        match after.manner() {
+            Manner::Drain => {}
+            Manner::Stop => {
+                info!(self.drain.log, "told to stop while it drains: what is queued is let go";
+                    "left" => ?after.left(now));
+                self.drain.let_go(&Which::All);
+            }
+            Manner::Cancel => self.drain.cancel(&Which::All),
+        }
     }
 }
 
@@ -269,3 +221,6 @@ impl Handler<PollEnded> for ConsumerActor {
         context.stop();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -189,7 +189,8 @@ pub(crate) enum Control {
 }
 
 /// Leads a pipeline, from any thread. Clones lead the same one; when the last is dropped the
-/// pipeline stops as by [`stop`](Self::stop).
+/// pipeline stops as by [`stop`](Self::stop), unless it is ending already: then it ends as it was
+/// told to.
 #[must_use = "a pipeline without a handle stops"]
 #[derive(Clone, Debug)]
 pub struct Handle {
@@ -287,18 +288,22 @@ impl Handle {
     }
 
     /// Delivers what has been taken in, then stops. What is still held at the drain deadline is let
-    /// go and sent again later. A second call changes nothing.
+    /// go and sent again later. A second call changes nothing, nor does one after a stop.
     pub fn drain(&self) {
         self.stop_with(Queued::Deliver, self.shared.drain_deadline);
     }
 
     /// Finishes requests under way, commits, leaves the group and stops. Requests still under way
     /// at the drain deadline are cancelled. A second call cancels them at once.
+    ///
+    /// While the pipeline drains, the first call makes a stop of the drain: no record is begun with
+    /// any more, and requests under way finish, until the deadline of the drain.
     pub fn stop(&self) {
         self.stop_with(Queued::LetGo, self.shared.drain_deadline);
     }
 
-    /// Stops with a deadline of its own for requests under way; zero cancels them.
+    /// Stops with a deadline of its own for requests under way; zero cancels them. While the pipeline
+    /// drains, whichever of the two deadlines comes first counts.
     pub fn stop_within(&self, deadline: Duration) {
         self.stop_with(Queued::LetGo, deadline);
     }

@@ -13,6 +13,7 @@ use crate::core::desk::Letter;
 use crate::core::lanes::Delivery;
 use crate::core::ledger::Start;
 use crate::core::outcome::Failure;
+use crate::core::stopping::Manner;
 use crate::core::{Epoch, Offset};
 use crate::error::PipelineError;
 use crate::explain::Locate;
@@ -110,6 +111,15 @@ pub enum Queued {
     Deliver,
 }
 
+impl From<Queued> for Manner {
+    fn from(queued: Queued) -> Self {
+        match queued {
+            Queued::Deliver => Self::Drain,
+            Queued::LetGo => Self::Stop,
+        }
+    }
+}
+
 /// To RouterActor: the deadline of a [`Release`] has passed; cancel what is still under way and
 /// reply to it.
 #[derive(Clone, Debug, Message)]
@@ -149,7 +159,8 @@ pub struct DeadLettered {
     pub result: Result<(), Failure>,
 }
 
-/// To ConsumerActor: end the pipeline from the source to the sink.
+/// To ConsumerActor: end the pipeline from the source to the sink. What a second one means is said
+/// in [`crate::core::stopping`].
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Stop {

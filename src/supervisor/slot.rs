@@ -4,6 +4,9 @@
 //! So nothing here waits: what is wanted is noted, and whenever the pipeline has got somewhere, the
 //! next step is worked out from both. A pipeline that fails is not tried again by itself: each
 //! definition, and each restart that is asked for, is one turn, and a turn is begun once.
+//!
+//! A pipeline that drains may be told to stop, whoever asks: then it stops. One that stops is not
+//! told so twice, for that would cancel its requests, and nothing makes a drain of it.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,13 +22,13 @@ pub enum Run {
     Stopped,
 }
 
-/// How a pipeline ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a pipeline ends; less goes on with a stop than with a drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
+    /// Requests under way finish, and what has been taken in is delivered.
+    Drain,
     /// Requests under way finish.
     Stop,
-    /// What has been taken in is delivered too.
-    Drain,
 }
 
 /// What to do next.
@@ -33,7 +36,7 @@ pub enum End {
 pub enum Step {
     /// Start it; [`Slot::started`] or [`Slot::ended`] says what came of it.
     Start,
-    /// End it; [`Slot::ended`] says when it has.
+    /// End it, or, where it drains, stop it; [`Slot::ended`] says when it has ended.
     End(End),
     /// Nobody wants it any more, and nothing of it is left.
     Forget,
@@ -48,7 +51,8 @@ enum Actual {
     Down,
     Starting,
     Up,
-    Ending,
+    /// It was told to end so.
+    Ending(End),
 }
 
 /// A pipeline that is to be what `D` says.
@@ -57,6 +61,7 @@ pub struct Slot<D> {
     /// `None`: it is to be forgotten.
     wanted: Option<D>,
     run: Run,
+    /// How what is there is to end, once it is to end: the most that was asked for since it began.
     end: End,
     /// Which turn is wanted.
     turn: u64,
@@ -71,7 +76,7 @@ impl<D> Slot<D> {
         Self {
             wanted: Some(definition),
             run,
-            end: End::Stop,
+            end: End::Drain,
             turn: 1,
             begun: 0,
             actual: Actual::Down,
@@ -99,12 +104,14 @@ impl<D> Slot<D> {
     }
 
     /// It is to be something else: what is there ends first. What it is to do stays, but who was to
-    /// be forgotten is to run.
+    /// be forgotten is to run. One that ends to stay stopped ends as it was told to.
     pub fn define(&mut self, definition: D) {
         if self.wanted.replace(definition).is_none() {
             self.run = Run::Running;
         }
-        self.end = End::Stop;
+        if self.run != Run::Stopped {
+            self.end = End::Stop;
+        }
         self.turn += 1;
     }
 
@@ -131,7 +138,7 @@ impl<D> Slot<D> {
     /// It is to end, and to stay known.
     pub fn stop(&mut self, end: End) {
         self.run = Run::Stopped;
-        self.end = end;
+        self.end = self.end.max(end);
     }
 
     /// What to do next. What it says to do is taken for begun.
@@ -141,15 +148,19 @@ impl<D> Slot<D> {
             Actual::Down if self.wanted.is_none() => Step::Forget,
             Actual::Down if self.run != Run::Stopped && self.begun != self.turn => {
                 self.begun = self.turn;
+                self.end = End::Drain;
                 self.actual = Actual::Starting;
                 Step::Start
             }
-            Actual::Up if ends => {
-                self.actual = Actual::Ending;
-                Step::End(self.end)
-            }
+            Actual::Up if ends => self.end(),
+            Actual::Ending(told) if told < self.end => self.end(),
             _ => Step::Rest,
         }
+    }
+
+    fn end(&mut self) -> Step {
+        self.actual = Actual::Ending(self.end);
+        Step::End(self.end)
     }
 
     /// It has started.
@@ -164,167 +175,4 @@ impl<D> Slot<D> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_new_definition_ends_the_old_one_first() {
-        let mut slot = Slot::new('a', Run::Running);
-        assert_eq!(slot.step(), Step::Start);
-        slot.started();
-        assert_eq!(slot.step(), Step::Rest);
-        slot.define('b');
-        assert_eq!(slot.step(), Step::End(End::Stop));
-        assert_eq!(slot.step(), Step::Rest, "it ends once");
-        slot.ended();
-        assert_eq!((slot.step(), slot.wanted()), (Step::Start, Some(&'b')));
-    }
-
-    #[test]
-    fn what_fails_is_not_tried_again_by_itself() {
-        let mut slot = Slot::new('a', Run::Running);
-        assert_eq!(slot.step(), Step::Start);
-        slot.ended();
-        assert_eq!(slot.step(), Step::Rest);
-        slot.restart();
-        assert_eq!(slot.step(), Step::Start);
-        slot.started();
-        slot.ended();
-        assert_eq!(slot.step(), Step::Rest);
-        slot.define('b');
-        assert_eq!(slot.step(), Step::Start);
-    }
-
-    #[test]
-    fn what_is_stopped_stays_known_until_it_is_restarted() {
-        let mut slot = Slot::new('a', Run::Paused);
-        assert_eq!(slot.step(), Step::Start);
-        slot.started();
-        slot.stop(End::Drain);
-        assert_eq!(slot.step(), Step::End(End::Drain));
-        slot.ended();
-        assert_eq!(slot.step(), Step::Rest);
-        slot.pause(false);
-        assert_eq!((slot.step(), slot.run()), (Step::Rest, Run::Stopped));
-        slot.define('b');
-        assert_eq!(slot.step(), Step::Rest, "another definition does not start it");
-        slot.restart();
-        assert_eq!((slot.step(), slot.run()), (Step::Start, Run::Running));
-    }
-
-    #[test]
-    fn what_is_asked_for_while_it_starts_or_ends_is_done_after() {
-        let mut slot = Slot::new('a', Run::Running);
-        assert_eq!(slot.step(), Step::Start);
-        slot.forget();
-        assert_eq!(slot.step(), Step::Rest);
-        slot.started();
-        assert_eq!(slot.step(), Step::End(End::Stop));
-        slot.define('b');
-        assert_eq!(slot.step(), Step::Rest);
-        slot.ended();
-        assert_eq!((slot.step(), slot.wanted()), (Step::Start, Some(&'b')));
-        slot.forget();
-        slot.ended();
-        assert_eq!(slot.step(), Step::Forget);
-    }
-
-    #[derive(Clone, Copy, Debug)]
-    enum Event {
-        Define(u8),
-        Forget,
-        Restart,
-        Pause(bool),
-        Stop,
-        /// What was begun gets where it was to get.
-        Arrive,
-        /// What was begun, or is there, fails.
-        Fail,
-    }
-
-    fn event() -> impl Strategy<Value = Event> {
-        prop_oneof![
-            any::<u8>().prop_map(Event::Define),
-            Just(Event::Forget),
-            Just(Event::Restart),
-            any::<bool>().prop_map(Event::Pause),
-            Just(Event::Stop),
-            Just(Event::Arrive),
-            Just(Event::Arrive),
-            Just(Event::Fail),
-        ]
-    }
-
-    proptest! {
-        /// Two are never there at a time, and in the end there is what was asked for last.
-        #[test]
-        fn it_becomes_what_was_asked_for_last(events in prop::collection::vec(event(), 0..40)) {
-            let mut slot = Slot::new(0_u8, Run::Running);
-            // What there is: the definition it was started with, and whether it is ending.
-            let (mut there, mut starting, mut ending) = (None, None, false);
-            let arrive = |slot: &mut Slot<u8>,
-                          there: &mut Option<u8>,
-                          starting: &mut Option<u8>,
-                          ending: &mut bool| {
-                if let Some(begun) = starting.take() {
-                    *there = Some(begun);
-                    slot.started();
-                } else if *ending {
-                    (*there, *ending) = (None, false);
-                    slot.ended();
-                }
-            };
-            for event in events {
-                match event {
-                    Event::Define(definition) => slot.define(definition),
-                    Event::Forget => slot.forget(),
-                    Event::Restart if slot.wanted().is_some() => slot.restart(),
-                    Event::Restart => {}
-                    Event::Pause(pause) => slot.pause(pause),
-                    Event::Stop => slot.stop(End::Stop),
-                    Event::Arrive => arrive(&mut slot, &mut there, &mut starting, &mut ending),
-                    Event::Fail => {
-                        if starting.take().or(there.take()).is_some() {
-                            ending = false;
-                            slot.ended();
-                        }
-                    }
-                }
-                match slot.step() {
-                    Step::Start => {
-                        prop_assert!(there.is_none() && starting.is_none(), "one is there");
-                        starting = slot.wanted().copied();
-                        prop_assert!(starting.is_some() && slot.run() != Run::Stopped);
-                            }
-                    Step::End(_) => {
-                        prop_assert!(there.is_some() && !ending);
-                        ending = true;
-                    }
-                    Step::Forget => {
-                        prop_assert!(there.is_none() && slot.wanted().is_none());
-                    }
-                    Step::Rest => {}
-                }
-            }
-            // Nothing more is asked for: it gets there in a few steps.
-            for _ in 0..6 {
-                arrive(&mut slot, &mut there, &mut starting, &mut ending);
-                match slot.step() {
-                    Step::Start => starting = slot.wanted().copied(),
-                    Step::End(_) => ending = true,
-                    Step::Forget | Step::Rest => {}
-                }
-            }
-            prop_assert!(starting.is_none() && !ending);
-            match (slot.wanted(), slot.run()) {
-                (None, _) | (_, Run::Stopped) => prop_assert_eq!(there, None),
-                // What failed stays down until somebody asks.
-                (Some(wanted), _) => prop_assert!(
-                    there == Some(*wanted) || (there.is_none() && slot.begun == slot.turn)
-                ),
-            }
-        }
-    }
-}
+mod tests;

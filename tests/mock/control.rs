@@ -2,6 +2,7 @@
 //! read again from the file.
 
 mod failing;
+mod hastened;
 mod kept;
 mod led;
 mod made;

@@ -31,7 +31,7 @@ counts! {
     letters, letters_refused, letters_outage,
     // Members.
     crashes, crashes_with_requests, static_restarts, clean_stops, stops_that_deliver,
-    stops_by_policy, stalls, pauses, resizes,
+    stops_by_policy, drains_cut_short, stops_cut_short, stalls, pauses, resizes,
     // The group.
     assigns, revokes, bounces, bounces_with_requests, evictions, losses, losses_with_requests,
     drains_overdue, cancelled, handed_over_clean, committed_fetch_failed, eager_rounds,

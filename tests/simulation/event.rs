@@ -55,6 +55,11 @@ pub enum Event {
         serial: u64,
         written: bool,
     },
+    /// A member that may be stopping is told to end.
+    Stop {
+        pid: Pid,
+        deliver: bool,
+    },
     CommitTick {
         pid: Pid,
     },

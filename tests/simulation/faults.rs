@@ -3,6 +3,8 @@
 use keyway_actors::core::Offset;
 
 use crate::arbiter::Arbiter;
+use crate::broker::Pid;
+use crate::env::Env;
 use crate::event::Event;
 use crate::mail::ToLeader;
 use crate::plan::{Fault, MILLIS, SECOND};
@@ -31,6 +33,9 @@ pub fn strike(world: &mut World) {
             let deliver = world.env.random.percent(50);
             on(world, slot, |member, env| {
                 member.bus.tell_leader(ToLeader::Stop { deliver }, env);
+                if env.random.percent(40) {
+                    stop_again(member.pid, env);
+                }
             });
         }
         Fault::Rebalance => {
@@ -88,6 +93,15 @@ fn on(
     let Some(pid) = world.slots[slot] else { return };
     if let Some(member) = world.members[pid].as_deref_mut() {
         act(member, &mut world.env);
+    }
+}
+
+/// A member that ends already is told to, once or twice.
+fn stop_again(pid: Pid, env: &mut Env) {
+    for _ in 0..env.random.between(1, 2) {
+        let deliver = env.random.percent(25);
+        let wait = env.random.below(1_000) * MILLIS;
+        env.after(wait, Event::Stop { pid, deliver });
     }
 }
 

@@ -1,8 +1,10 @@
 //! The `ConsumerActor` of a member, re-played: leads drains from the source to the sink.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use keyway_actors::core::Epoch;
+use keyway_actors::core::stopping::{Manner, Stopping};
 
 use crate::bus::{Bus, LEADER};
 use crate::env::Env;
@@ -17,9 +19,8 @@ const CANCELLING: Micros = SECOND;
 #[derive(Debug, Default)]
 pub struct Leader {
     drains: Vec<Drain>,
-    stopping: bool,
-    /// How the stop was asked for, while the poll thread has not said that it takes no more.
-    deliver: bool,
+    /// Once it is told to end.
+    stopping: Option<Stopping>,
 }
 
 #[derive(Debug)]
@@ -45,7 +46,7 @@ enum Stage {
 
 impl Leader {
     pub fn is_stopping(&self) -> bool {
-        self.stopping
+        self.stopping.is_some()
     }
 
     pub fn step(&mut self, bus: &mut Bus, env: &mut Env) {
@@ -70,22 +71,15 @@ impl Leader {
         match message {
             ToLeader::Revoking(epochs) => self.revoke(epochs, bus, env),
             ToLeader::Lost(epochs) => {
-                let id = env.serial();
-                for arbiter in 0..env.plan.arbiters {
-                    let which = Which::Some(epochs.clone());
-                    let release = ToArbiter::Release { drain: id, which, deliver: false };
-                    bus.tell_arbiter(arbiter, release, env);
-                }
+                let_go(&Which::Some(epochs), bus, env);
             }
-            ToLeader::Stop { deliver } => {
-                if !std::mem::replace(&mut self.stopping, true) {
-                    self.deliver = deliver;
-                    bus.command(Command::StopIntake, env);
-                }
-            }
+            ToLeader::Stop { deliver } => self.stop(deliver, bus, env),
             ToLeader::IntakeStopped(epochs) => {
-                let until = env.now + env.plan.drain_deadline;
-                let drain = Drain::begin(epochs, Which::All, self.deliver, until, bus, env);
+                let Some(stopping) = self.stopping else { return };
+                let left = stopping.left(env.moment()).as_micros();
+                let until = env.now + Micros::try_from(left).unwrap_or(Micros::MAX);
+                let deliver = stopping.manner() == Manner::Drain;
+                let drain = Drain::begin(epochs, Which::All, deliver, until, bus, env);
                 self.drains.push(Drain { is_stop: true, ..drain });
             }
             ToLeader::Released { drain, arbiter } => {
@@ -108,6 +102,44 @@ impl Leader {
         }
     }
 
+    /// Each time with the same deadline, so that it comes no nearer than it was at first.
+    fn stop(&mut self, deliver: bool, bus: &mut Bus, env: &mut Env) {
+        let asked = if deliver { Manner::Drain } else { Manner::Stop };
+        let (now, deadline) = (env.moment(), Duration::from_micros(env.plan.drain_deadline));
+        let Some(before) = self.stopping else {
+            self.stopping = Some(Stopping::new(asked, now, deadline));
+            if deliver {
+                for arbiter in 0..env.plan.arbiters {
+                    bus.tell_arbiter(arbiter, ToArbiter::Pause(false), env);
+                }
+            }
+            bus.command(Command::StopIntake, env);
+            return;
+        };
+        let after = before.asked(asked, now, deadline);
+        self.stopping = Some(after);
+        match after.manner() {
+            manner if manner == before.manner() => {}
+            Manner::Drain => {}
+            Manner::Stop => {
+                env.counts.drains_cut_short += 1;
+                let_go(&Which::All, bus, env);
+                for drain in self.drains.iter_mut().filter(|it| it.is_stop) {
+                    if env.is(Sabotage::StopEndsDrain) {
+                        drain.arbiters.clear();
+                        drain.look_at_arbiters(bus, env);
+                    }
+                }
+            }
+            Manner::Cancel => {
+                env.counts.stops_cut_short += 1;
+                for arbiter in 0..env.plan.arbiters {
+                    bus.tell_arbiter(arbiter, ToArbiter::Cancel(Which::All), env);
+                }
+            }
+        }
+    }
+
     fn revoke(&mut self, epochs: Vec<Epoch>, bus: &mut Bus, env: &mut Env) {
         if env.is(Sabotage::GiveUpEarly) {
             let give_up =
@@ -117,6 +149,15 @@ impl Leader {
         let until = env.now + env.plan.revoke_deadline;
         let which = Which::Some(epochs.clone());
         self.drains.push(Drain::begin(epochs, which, false, until, bus, env));
+    }
+}
+
+/// What is queued is let go, and nobody waits for what is under way.
+fn let_go(which: &Which, bus: &mut Bus, env: &mut Env) {
+    let id = env.serial();
+    for arbiter in 0..env.plan.arbiters {
+        let release = ToArbiter::Release { drain: id, which: which.clone(), deliver: false };
+        bus.tell_arbiter(arbiter, release, env);
     }
 }
 

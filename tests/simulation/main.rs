@@ -1,8 +1,8 @@
 //! Whole schedules of members, a broker and a receiver under a virtual clock, each from a seed.
 //!
-//! The real core decides: `book`, `ledger`, `codec`, `desk`, `lanes`, `retry`, `intake`. The actors
-//! around it are thin, and are re-played here with their mailboxes, so that every order of events
-//! that threads could have can come up. The promises are checked at every step.
+//! The real core decides: `book`, `ledger`, `codec`, `desk`, `lanes`, `retry`, `intake`, `stopping`.
+//! The actors around it are thin, and are re-played here with their mailboxes, so that every order of
+//! events that threads could have can come up. The promises are checked at every step.
 //!
 //! `KEYWAY_SIM_RUNS=1000000` runs more schedules, `KEYWAY_SIM_FROM=…` begins at another seed,
 //! `KEYWAY_SIM_SEED=…` runs one, and `KEYWAY_SIM_TRACE=1` prints what happens in it.

@@ -63,7 +63,11 @@ impl Member {
         self.bus.tell_offsets(ToOffsets::Tick, env);
     }
 
+    /// One that ends is not led any more.
     pub fn pause(&mut self, paused: bool, env: &mut Env) {
+        if self.is_stopping() {
+            return;
+        }
         self.bus.command(Command::Pause(paused), env);
         for arbiter in 0..self.arbiters.len() {
             self.bus.tell_arbiter(arbiter, ToArbiter::Pause(paused), env);

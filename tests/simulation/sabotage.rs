@@ -70,10 +70,12 @@ pub enum Sabotage {
     RatesApart,
     /// What is between two of its requests does not go on when its stay ends.
     BegunIsReturned,
+    /// A stop that comes while a member drains does not wait for the requests under way.
+    StopEndsDrain,
 }
 
 impl Sabotage {
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::CommitHighest,
         Self::ForgetEpoch,
         Self::FreeLaneEarly,
@@ -106,5 +108,6 @@ impl Sabotage {
         Self::FirstRequestSettles,
         Self::RatesApart,
         Self::BegunIsReturned,
+        Self::StopEndsDrain,
     ];
 }

@@ -115,6 +115,7 @@ impl World {
             | Event::End { pid, .. }
             | Event::Cancelled { pid, .. }
             | Event::Letter { pid, .. }
+            | Event::Stop { pid, .. }
             | Event::CommitTick { pid }
             | Event::CommitAnswered { pid, .. }
             | Event::Told { pid, .. }
@@ -150,6 +151,9 @@ impl World {
             Event::Letter { arbiter, serial, written, .. } => {
                 let lettered = ToArbiter::Lettered { serial, written };
                 it.bus.tell_arbiter(arbiter, lettered, env);
+            }
+            Event::Stop { deliver, .. } => {
+                it.bus.tell_leader(ToLeader::Stop { deliver }, env);
             }
             Event::CommitTick { .. } => {
                 it.tick(env);

@@ -21,6 +21,7 @@ pub mod longest;
 pub mod outcome;
 pub mod retry;
 pub mod standstill;
+pub mod stopping;
 
 /// The position of a record in its partition, as Kafka counts it.
 pub type Offset = i64;

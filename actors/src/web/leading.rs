@@ -76,6 +76,7 @@ async fn resume(Named(handle): Named) -> Result<HttpResponse, Problem> {
 ///
 /// It takes in nothing more, delivers what it holds, commits, leaves its group and stops. What it
 /// still holds at its drain deadline is let go, and taken in again by whoever has the partition next.
+/// So is what it has not begun with when the application stops it meanwhile.
 #[utoipa::path(
     post,
     path = "/pipelines/{name}/drain",

@@ -88,6 +88,29 @@ fn what_is_paused_can_be_drained_and_restarted() {
     keyway.stop();
 }
 
+/// What a pause held back is delivered by a drain as anything else.
+#[test]
+fn a_drain_delivers_what_a_pause_held_back() {
+    let gate = Gate::closed();
+    let endpoint = Endpoint::builder().script(script::always(Reply::ok().behind(&gate))).start();
+    let stage = Stage::with(1, endpoint);
+    let sent = stage.produce(numbered(30, 3));
+    let mut keyway = stage.serve().env("KEYWAY_DRAIN_DEADLINE", "1h").start();
+    keyway.post(&stage.definition("a"));
+    stage.endpoint.wait_until("three requests", |ledger| ledger.in_flight() == 3);
+    keyway.wait_for_metrics("all to be held", |metrics| metrics.count("held_records", &[]) == 30);
+    assert_eq!(keyway.lead("a", "pause").status, 202);
+    keyway.wait_state("a", "paused");
+    gate.open();
+    stage.endpoint.wait_for_delivered(3);
+    keyway.wait_for_metrics("27 to rest", |metrics| metrics.count("held_records", &[]) == 27);
+    assert_eq!(keyway.lead("a", "drain").status, 202);
+    keyway.wait_state("a", "stopped");
+    stage.wait_committed("a");
+    stage.endpoint.verdict(&sent).assert_undisturbed();
+    keyway.stop();
+}
+
 /// While it stopped, another took what it took.
 #[test]
 fn what_another_has_taken_the_place_of_is_not_restarted_beside_it() {
