@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::definition::Sharing;
 use super::slot::Run;
 use crate::settings::{Body, read_text};
 
@@ -29,14 +30,27 @@ pub struct Kept {
     version: u32,
     /// What it is to do.
     pub run: Run,
+    /// Whether it was started as a consumer; `None` in a file from before that was noted.
+    #[serde(default)]
+    consumer: Option<bool>,
     /// What it is to be.
     pub definition: Body,
 }
 
 impl Kept {
     /// To be kept.
-    pub fn new(definition: Body, run: Run) -> Self {
-        Self { version: VERSION, run, definition }
+    pub fn new(definition: Body, sharing: Sharing, run: Run) -> Self {
+        let consumer = Some(sharing == Sharing::Consumers);
+        Self { version: VERSION, run, consumer, definition }
+    }
+
+    /// How it shares its group.
+    pub fn sharing(&self) -> Sharing {
+        match self.consumer {
+            Some(true) => Sharing::Consumers,
+            Some(false) => Sharing::Alone,
+            None => Sharing::of_unmarked(&self.definition),
+        }
     }
 }
 
@@ -178,7 +192,7 @@ mod tests {
 
     fn kept(topic: &str, run: Run) -> Kept {
         let definition = serde_json::json!({ "topics": [topic] });
-        Kept::new(definition.as_object().cloned().unwrap_or_default(), run)
+        Kept::new(definition.as_object().cloned().unwrap_or_default(), Sharing::Alone, run)
     }
 
     #[test]
@@ -197,6 +211,32 @@ mod tests {
         let expected = [("one", kept("u", Run::Paused)), ("two", kept("t", Run::Stopped))]
             .map(|(name, it)| (name.to_owned(), Ok(it)));
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn who_was_a_consumer_is_one_again_also_of_a_file_from_before_that_was_noted() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let own_name = serde_json::json!({ "name": "a", "kafka": { "client.id": "a" } });
+        let other = serde_json::json!({ "name": "a", "kafka": { "client.id": "b" } });
+        let none = serde_json::json!({ "name": "a" });
+        let bodies = [own_name, other, none].map(|it| it.as_object().cloned().unwrap());
+        let again = |kept: &Kept| {
+            store.keep("a", kept).unwrap();
+            store.all().unwrap().remove(0).1.unwrap().sharing()
+        };
+        for body in &bodies {
+            for sharing in [Sharing::Alone, Sharing::Consumers] {
+                assert_eq!(again(&Kept::new(body.clone(), sharing, Run::Running)), sharing);
+            }
+        }
+        let before = bodies.map(|body| {
+            let body = serde_json::Value::Object(body);
+            let text = format!(r#"{{"version": 1, "run": "running", "definition": {body}}}"#);
+            fs::write(folder.path().join("a.json"), text).unwrap();
+            store.all().unwrap().remove(0).1.unwrap().sharing()
+        });
+        assert_eq!(before, [Sharing::Consumers, Sharing::Alone, Sharing::Alone]);
     }
 
     #[test]
@@ -253,7 +293,8 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         // A line each, with its indentation, it takes several times the bytes that it came with.
         let definition = serde_json::json!({ "topics": vec![1; 500_000] });
-        let large = Kept::new(definition.as_object().cloned().unwrap(), Run::Running);
+        let large = definition.as_object().cloned().unwrap();
+        let large = Kept::new(large, Sharing::Alone, Run::Running);
         assert_eq!(store.keep("one", &large).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         assert_eq!(store.all().unwrap(), []);
     }

@@ -134,6 +134,24 @@ fn a_file_that_is_not_right_changes_nothing_and_says_why() {
     keyway.stop();
 }
 
+/// One that rests stands in nobody's way, until it is to start.
+#[test]
+fn what_has_taken_the_place_of_one_that_rests_does_not_keep_the_file_from_being_read() {
+    let stage = Stage::new(1);
+    let file = section(&stage, "a", "/a");
+    let (mut keyway, path) = start(&stage, &file);
+    keyway.wait_state("a", "running");
+    assert_eq!(keyway.lead("a", "drain").status, 202);
+    keyway.wait_state("a", "stopped");
+    let mut definition = stage.definition("instead");
+    definition["group_id"] = stage.definition("a")["group_id"].clone();
+    assert_eq!(keyway.post(&definition).status, 201);
+    reload(&mut keyway, &path, &format!("{file}senders = 3\n"), READ, 1);
+    assert_eq!(keyway.show("a")["state"], "stopped");
+    problem(&keyway.lead("a", "restart"), 409);
+    keyway.stop();
+}
+
 /// It was taken out, and is wanted again before it has ended.
 #[test]
 fn what_is_put_back_while_it_ends_starts_after_it() {
