@@ -78,6 +78,39 @@ fn what_is_no_definition_is_refused_as_a_document() {
     keyway.stop();
 }
 
+/// Nobody can tell which of the two is meant.
+#[test]
+fn a_key_that_is_given_twice_is_named() {
+    let stage = Stage::new(1);
+    let mut keyway = stage.serve().start();
+    let whole = stage.definition("a").to_string();
+    let inner = whole.strip_prefix('{').expect("an object");
+    for (body, field) in [
+        (format!("{{\"name\": \"b\", {inner}"), "name"),
+        (whole.replace("\"url\":", "\"url\": \"http://127.0.0.1:1/\", \"url\":"), "http.url"),
+        (
+            format!("{{\"kafka\": {{\"client.id\": \"a\", \"client.id\": \"b\"}}, {inner}"),
+            "kafka.client.id",
+        ),
+        (
+            format!("{{\"route\": [{{\"when\": \"true\", \"when\": \"false\"}}], {inner}"),
+            "route 1, when",
+        ),
+        (format!("{{\"what\": 1, \"what\": 1, {inner}"), "what"),
+    ] {
+        for answer in [
+            keyway.ask("POST", "/v1/pipelines", &body),
+            keyway.ask("PUT", "/v1/pipelines/a", &body),
+        ] {
+            let refused = problem(&answer, 400);
+            assert_eq!(fields(&refused), [field], "{refused}");
+            assert_eq!(refused["errors"][0]["detail"], "it is given twice");
+        }
+    }
+    assert_eq!(keyway.ask("GET", "/v1/pipelines", "").json()["pipelines"], json!([]));
+    keyway.stop();
+}
+
 #[test]
 fn what_is_not_there_and_what_is_there_already() {
     let stage = Stage::new(1);
