@@ -69,7 +69,8 @@ impl Definition {
     /// Everything that is wrong with it.
     pub fn of_body(body: Body, sharing: Sharing, base: &Base) -> Result<Self, Wrong> {
         let settings = base.pipeline(&body).map_err(|problems| told(&problems))?;
-        wiring::try_pipeline(&settings).map_err(|why| vec![(None, why)])?.let_go();
+        let tried = wiring::try_pipeline(&settings);
+        tried.map_err(|why| vec![(why.field(&settings), why.to_string())])?.let_go();
         Ok(Self::of_api(body, sharing, Ok(Arc::new(settings))))
     }
 

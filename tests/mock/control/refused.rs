@@ -18,6 +18,7 @@ fn what_is_wrong_with_a_definition_is_named_by_its_field() {
         place[last] = value;
         definition
     };
+    let letters = json!({"topic": "dead", "kafka": {"max.in.flight.requests.per.connection": 9}});
     for (definition, field) in [
         (with(&["name"], Value::Null), "name"),
         (with(&["name"], 7.into()), "name"),
@@ -38,6 +39,14 @@ fn what_is_wrong_with_a_definition_is_named_by_its_field() {
         (with(&["retry"], json!({"initial": "soon"})), "retry.initial"),
         (with(&["kafka"], json!({"session.timeout.ms": "x"})), "kafka.session.timeout.ms"),
         (with(&["kafka"], json!({"group.id": "x"})), "kafka.group.id"),
+        // Each is right by itself, and librdkafka takes no two of them.
+        (with(&["kafka"], json!({"session.timeout.ms": 400_000})), "kafka.session.timeout.ms"),
+        (with(&["kafka"], json!({"session": {"timeout.ms": 400_000}})), "kafka.session.timeout.ms"),
+        (with(&["kafka"], json!({"security.protocol": "ssl", "ssl.ca.pem": "no PEM"})), "kafka"),
+        (
+            with(&["dead_letter"], letters),
+            "dead_letter.kafka.max.in.flight.requests.per.connection",
+        ),
     ] {
         let refused = problem(&keyway.post(&definition), 400);
         assert!(fields(&refused).contains(&field), "{field}: {refused}");
