@@ -49,7 +49,11 @@ impl Supervisor {
         settings.pipelines.iter().filter(|own| !rests(&own.name)).find_map(|own| {
             let mut others = self.others(&own.name);
             others.retain(|it| it.origin == Origin::Api);
-            Definition::of_configuration(own.clone()).contradiction(&others)
+            let why = Definition::of_configuration(own.clone()).contradiction(&others)?;
+            let name = &own.name;
+            Some(format!(
+                "pipeline {name:?} cannot run beside one that was made through the API: {why}"
+            ))
         })
     }
 

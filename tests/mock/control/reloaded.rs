@@ -105,13 +105,18 @@ fn a_file_that_is_not_right_changes_nothing_and_says_why() {
     made["name"] = "other".into();
     let takes_its_records = section(&stage, "b", "/b").replace("-b\"", "-made\"");
     let changed = section(&stage, "a", "/changed");
+    let takes_them = format!(
+        "pipeline \"b\" cannot run beside one that was made through the API: pipeline \"made\" \
+         consumes {:?} in group \"{}-made\" too",
+        stage.topic, stage.group
+    );
     let wrong = [
         ("[[pipeline]\n".to_owned(), "keyway.toml"),
         (format!("{changed}senders = 0\n"), "senders"),
         (format!("{changed}sendrs = 1\n"), "sendrs"),
         (format!("{changed}{changed}"), "name"),
         (format!("{changed}{}", section(&stage, "made", "/x")), "made through the API"),
-        (format!("{changed}{takes_its_records}"), "pipeline \"made\" consumes"),
+        (format!("{changed}{takes_its_records}"), &takes_them),
     ];
     for (text, why) in wrong {
         fs::write(&file, text).expect("the file is written");
@@ -131,6 +136,32 @@ fn a_file_that_is_not_right_changes_nothing_and_says_why() {
     assert_eq!(paths, ["/", "/a"].map(str::to_owned).into());
     // It is not the file's fault for ever.
     reload(&mut keyway, &file, &good, READ, 1);
+    keyway.stop();
+}
+
+/// The two are named, and what they would share.
+#[test]
+fn a_file_that_would_write_what_another_writes_names_both() {
+    let stage = Stage::new(1);
+    let root = tempfile::tempdir().expect("a folder");
+    let keyway = stage.serve().flag("--file-root", root.path().display());
+    let file = keyway.write("keyway.toml", "");
+    let mut keyway = keyway.flag("--config", file.display()).start();
+    let mut made = stage.definition("made");
+    made.as_object_mut().expect("an object").remove("http");
+    made["file"] = json!({ "path": "out.txt" });
+    assert_eq!(keyway.post(&made).status, 201);
+    let path = root.path().join("out.txt");
+    let text = format!(
+        "[[pipeline]]\nname = \"b\"\ntopics = [\"t\"]\ngroup_id = \"g\"\nfile.path = {path:?}\n"
+    );
+    fs::write(&file, text).expect("the file is written");
+    let why = format!(
+        "pipeline \"b\" cannot run beside one that was made through the API: pipeline \"made\" \
+         writes {} too",
+        path.display()
+    );
+    wait_refused(&mut keyway, &why);
     keyway.stop();
 }
 
