@@ -218,19 +218,6 @@ fn a_kill_leaves_the_old_definition_or_the_new_one() {
     }
 }
 
-impl Stage {
-    /// Starts a consumer by the plain endpoint, in a group of its own with all others of the stage.
-    fn start_consumer(&self, keyway: &mut Running, id: &str) -> Answer {
-        let (broker, topic, group) = (self.mock.access().brokers, &self.topic, &self.group);
-        let url = self.endpoint.url();
-        let path = format!(
-            "/start-consumer?broker={broker}&topic={topic}&group_id={group}&http_url={url}\
-             &client_id={id}"
-        );
-        keyway.ask("POST", &path, "")
-    }
-}
-
 /// Two that post the records of one topic and group share its partitions, before and after.
 #[test]
 fn consumers_that_share_a_group_do_so_after_a_kill_too() {
