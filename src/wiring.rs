@@ -1,5 +1,7 @@
 //! From the settings of the binary to what the library is told.
 
+mod refusal;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
@@ -17,6 +19,7 @@ use keyway_actors::{
 };
 use slog::Logger;
 
+pub use self::refusal::NotTaken;
 use crate::settings::{
     self, AuthSettings, Base, CompressionSettings, DeadLetterSettings, DestinationSettings,
     EventMode, EventSettings, KafkaProperties, Least, PipelineSettings, RetrySettings, Routes,
@@ -81,11 +84,11 @@ pub fn start(settings: &PipelineSettings, log: &Logger) -> Result<Started, Pipel
 ///
 /// # Errors
 /// What the first of them refuses.
-pub fn try_pipeline(settings: &PipelineSettings) -> Result<Tried, String> {
+pub fn try_pipeline(settings: &PipelineSettings) -> Result<Tried, NotTaken> {
     if let Some(http) = settings.http() {
-        sink(http).map_err(|error| error.to_string())?;
+        sink(http)?;
     }
-    admin::try_properties(&pipeline(settings)).map_err(|error| error.to_string())
+    Ok(admin::try_properties(&pipeline(settings))?)
 }
 
 /// The same for all pipelines.

@@ -54,6 +54,9 @@ pub struct Status {
     /// Whether the group's coordinator is out of reach, as of the last five seconds. What was taken
     /// in is delivered all the same, and committed later.
     pub cut_off: bool,
+    /// What librdkafka last said of the connection to the brokers, while the pipeline waits to join
+    /// its group or its coordinator is out of reach.
+    pub connection_error: Option<String>,
     /// How many partitions it has.
     pub partitions_assigned: usize,
     /// What it has done and holds.
@@ -160,8 +163,17 @@ impl Shared {
         merge(self.arbiters.iter().flat_map(|arbiter| arbiter.destinations()))
     }
 
+    fn has_ended(&self) -> bool {
+        matches!(self.state(), State::Stopped | State::Failed)
+    }
+
+    fn connection_error(&self) -> Option<String> {
+        // What has ended wants no connection.
+        if self.has_ended() { None } else { self.stats.connection_error() }
+    }
+
     fn lives(&self) -> Vec<Life> {
-        if matches!(self.state(), State::Stopped | State::Failed) {
+        if self.has_ended() {
             return Vec::new();
         }
         let life = |part, pulse: &Pulse| Some(Life { part, silence: pulse.silence()? });
@@ -220,6 +232,7 @@ impl Handle {
             state: self.shared.state(),
             joined: self.shared.stats.joined(),
             cut_off: self.shared.stats.cut_off(),
+            connection_error: self.shared.connection_error(),
             partitions_assigned: self.shared.stats.partitions(),
             totals: self.shared.totals(),
             partitions: self.shared.stats.standings(),

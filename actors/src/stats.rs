@@ -15,9 +15,11 @@ use crate::core::{Moment, Offset};
 use crate::pulse::Pulse;
 use crate::sink::ConnectionCounts;
 
+mod complaint;
 mod conservation;
 mod destination;
 
+use complaint::Complaint;
 pub use conservation::Conservation;
 pub use destination::DestinationStatus;
 pub(crate) use destination::merge;
@@ -78,6 +80,8 @@ pub(crate) struct Stats {
     joined: AtomicBool,
     /// The group's coordinator is out of reach, as of librdkafka's latest statistics.
     cut_off: AtomicBool,
+    /// Of the connection to the brokers.
+    pub(crate) complaint: Complaint,
     standings: Mutex<Vec<PartitionStatus>>,
 }
 
@@ -116,6 +120,9 @@ impl PartitionStatus {
 
 impl Stats {
     pub(crate) fn set_joined(&self, joined: bool) {
+        if joined {
+            self.complaint.withdraw();
+        }
         self.joined.store(joined, Ordering::Relaxed);
     }
 
@@ -124,7 +131,15 @@ impl Stats {
     }
 
     pub(crate) fn set_cut_off(&self, cut_off: bool) {
+        if !cut_off {
+            self.complaint.withdraw();
+        }
         self.cut_off.store(cut_off, Ordering::Relaxed);
+    }
+
+    /// What keeps the member from its group, in librdkafka's words, while something does.
+    pub(crate) fn connection_error(&self) -> Option<String> {
+        if self.joined() && !self.cut_off() { None } else { self.complaint.get() }
     }
 
     pub(crate) fn cut_off(&self) -> bool {
@@ -430,6 +445,32 @@ mod tests {
         let mut totals = Totals::default();
         stats.add_to(&mut totals);
         totals
+    }
+
+    #[test]
+    fn a_connection_error_is_told_until_the_connection_is_there() {
+        let stats = Stats::default();
+        let complain = || stats.complaint.make("refused".to_owned(), false);
+        complain();
+        assert_eq!(stats.connection_error().as_deref(), Some("refused"));
+        // The coordinator answers; to join takes a while yet.
+        stats.set_cut_off(false);
+        assert_eq!(stats.connection_error(), None);
+        complain();
+        stats.set_joined(true);
+        assert_eq!(stats.connection_error(), None);
+        // One broker of several.
+        complain();
+        assert_eq!(stats.connection_error(), None);
+        stats.set_cut_off(true);
+        assert_eq!(stats.connection_error().as_deref(), Some("refused"));
+        stats.set_cut_off(false);
+        stats.set_cut_off(true);
+        assert_eq!(stats.connection_error(), None, "it was another time");
+        complain();
+        stats.set_joined(false);
+        stats.set_joined(true);
+        assert_eq!(stats.connection_error(), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod docs;
 pub mod guard;
+mod json;
 mod lease;
 mod openapi;
 mod plain;

@@ -84,16 +84,17 @@ impl Supervisor {
 /// setting that another version has no more) fails, and stays kept.
 fn kept(store: &Store, base: &Base) -> io::Result<Vec<(String, Definition, Run)>> {
     let checked = |name: String, kept: Result<super::store::Kept, String>| {
-        let (body, run) = match kept {
-            Ok(kept) => (kept.definition, kept.run),
+        let (sharing, body, run) = match kept {
+            Ok(kept) => (kept.sharing(), kept.definition, kept.run),
             Err(why) => return (name, Definition::unreadable(why), Run::Running),
         };
         if body.get("name").is_none_or(|given| *given != *name) {
             let why = format!("the file is of the name {name:?}, and what is in it of another");
             return (name, Definition::unreadable(why), Run::Running);
         }
-        let definition = Definition::of_body(body.clone(), base)
-            .unwrap_or_else(|wrong| Definition::broken(body, in_one_line(&wrong, |key| key)));
+        let broken = |wrong| in_one_line(&wrong, |key| key);
+        let definition = Definition::of_body(body.clone(), sharing, base)
+            .unwrap_or_else(|wrong| Definition::broken(body, sharing, broken(wrong)));
         (name, definition, run)
     };
     Ok(store.all()?.into_iter().map(|(name, kept)| checked(name, kept)).collect())

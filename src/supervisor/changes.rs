@@ -13,7 +13,7 @@ use super::roster::Origin;
 use super::slot::Run;
 use super::store::{Kept, Store};
 use super::{Entry, MOST_PIPELINES, Supervisor};
-use crate::settings::{self, Body, PipelineSettings};
+use crate::settings::Body;
 
 impl Handler<Define> for Supervisor {
     type Result = AtomicResponse<Self, Result<Put, Refused>>;
@@ -32,16 +32,13 @@ impl Handler<Define> for Supervisor {
         };
         let (store, base) = (self.store.clone(), Arc::clone(&self.base));
         let checked = run_blocking(move || {
-            let definition = Definition::of_body(body, &base).map_err(Refused::Invalid)?;
+            let definition = Definition::of_body(body, over.sharing(), &base);
+            let definition = definition.map_err(Refused::Invalid)?;
             let is_same = old.is_some_and(|old| old.is_same(&definition));
             if is_same && over == Over::Anything {
                 return Ok(None);
             }
-            if let Ok(own) = &definition.settings
-                && let Some(why) = others
-                    .iter()
-                    .find_map(|it| settings::contradiction(it, own, over.shares_groups()))
-            {
+            if let Some(why) = definition.contradiction(&others) {
                 return Err(Refused::Conflict(why));
             }
             keep(store.as_deref(), &definition, &name, run)?;
@@ -100,7 +97,8 @@ impl Handler<Lead> for Supervisor {
             // What holds for all may be another since it came.
             let definition = match (&definition.body, order) {
                 (Some(body), Order::Restart) => {
-                    Definition::of_body(Body::clone(body), &base).map_err(Refused::Invalid)?
+                    Definition::of_body(Body::clone(body), definition.sharing, &base)
+                        .map_err(Refused::Invalid)?
                 }
                 _ => definition,
             };
@@ -195,16 +193,15 @@ impl Supervisor {
         definition.contradiction(&self.others(name))
     }
 
-    /// The settings of the pipelines beside this one that are there, or may be.
-    fn others(&self, name: &str) -> Vec<Arc<PipelineSettings>> {
+    /// The pipelines beside this one that are there, or may be.
+    pub(super) fn others(&self, name: &str) -> Vec<Definition> {
         let others = self.entries.iter().filter(|(other, _)| *other != name);
-        let settings = others.flat_map(|(_, entry)| {
-            let rests = entry.slot.is_down() && entry.slot.run() == Run::Stopped;
-            let wanted = entry.slot.wanted().filter(|_| !rests);
+        let definitions = others.flat_map(|(_, entry)| {
+            let wanted = entry.slot.wanted().filter(|_| !entry.rests());
             // What still ends as it was has its records and its file until it has ended.
-            [wanted.and_then(|it| it.settings.clone().ok()), entry.there.clone()]
+            [wanted.cloned(), entry.there.clone()]
         });
-        settings.flatten().collect()
+        definitions.flatten().collect()
     }
 
     fn define(
@@ -263,6 +260,11 @@ impl Entry {
     pub(super) fn origin(&self) -> Option<Origin> {
         self.slot.wanted().map(|it| it.origin)
     }
+
+    /// Whether nothing of it is there, and nothing is to be.
+    pub(super) fn rests(&self) -> bool {
+        self.slot.is_down() && self.slot.run() == Run::Stopped
+    }
 }
 
 /// Keeps what came through the API.
@@ -273,7 +275,8 @@ fn keep(
     run: Run,
 ) -> Result<(), Refused> {
     let (Some(store), Some(body)) = (store, &definition.body) else { return Ok(()) };
-    store.keep(name, &Kept::new(Body::clone(body), run)).map_err(|error| not_kept(&error))
+    let kept = Kept::new(Body::clone(body), definition.sharing, run);
+    store.keep(name, &kept).map_err(|error| not_kept(&error))
 }
 
 fn not_kept(error: &io::Error) -> Refused {

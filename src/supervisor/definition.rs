@@ -19,6 +19,32 @@ pub struct Definition {
     pub shown: Option<Arc<Body>>,
     /// What is started; or why what was kept cannot be.
     pub settings: Result<Arc<PipelineSettings>, String>,
+    /// How it shares its group.
+    pub sharing: Sharing,
+}
+
+/// Whether a pipeline may consume a topic in the group of another, so that each record reaches one
+/// of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// It may not: who defines a pipeline means all records of its topics.
+    Alone,
+    /// It may, with others that may: those that are started as consumers, of which more in a group
+    /// are how it is scaled out.
+    Consumers,
+}
+
+impl Sharing {
+    /// How one shares that was kept before this was noted: a consumer is known to its brokers by its
+    /// own name, which hardly anybody else writes down.
+    pub fn of_unmarked(body: &Body) -> Self {
+        let client_id = body.get("kafka").and_then(|kafka| kafka.get("client.id"));
+        if client_id.is_some() && client_id == body.get("name") {
+            Self::Consumers
+        } else {
+            Self::Alone
+        }
+    }
 }
 
 /// What is wrong with a definition: the key, where it is one's, and what.
@@ -32,6 +58,7 @@ impl Definition {
             body: None,
             shown: None,
             settings: Ok(Arc::new(settings)),
+            sharing: Sharing::Alone,
         }
     }
 
@@ -40,30 +67,41 @@ impl Definition {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn of_body(body: Body, base: &Base) -> Result<Self, Wrong> {
+    pub fn of_body(body: Body, sharing: Sharing, base: &Base) -> Result<Self, Wrong> {
         let settings = base.pipeline(&body).map_err(|problems| told(&problems))?;
-        wiring::try_pipeline(&settings).map_err(|why| vec![(None, why)])?.let_go();
-        Ok(Self::of_api(body, Ok(Arc::new(settings))))
+        let tried = wiring::try_pipeline(&settings);
+        tried.map_err(|why| vec![(why.field(&settings), why.to_string())])?.let_go();
+        Ok(Self::of_api(body, sharing, Ok(Arc::new(settings))))
     }
 
     /// One that came through the API once, and is not right any more.
-    pub fn broken(body: Body, why: String) -> Self {
-        Self::of_api(body, Err(why))
+    pub fn broken(body: Body, sharing: Sharing, why: String) -> Self {
+        Self::of_api(body, sharing, Err(why))
     }
 
-    fn of_api(body: Body, settings: Result<Arc<PipelineSettings>, String>) -> Self {
+    fn of_api(
+        body: Body,
+        sharing: Sharing,
+        settings: Result<Arc<PipelineSettings>, String>,
+    ) -> Self {
         let shown = Some(Arc::new(settings::shown_body(&body)));
-        Self { origin: Origin::Api, shown, body: Some(Arc::new(body)), settings }
+        Self { origin: Origin::Api, shown, body: Some(Arc::new(body)), settings, sharing }
     }
 
     /// One that came through the API once, of which nothing can be read: nothing is written over it.
     pub fn unreadable(why: String) -> Self {
-        Self { origin: Origin::Api, body: None, shown: None, settings: Err(why) }
+        let (origin, settings, sharing) = (Origin::Api, Err(why), Sharing::Alone);
+        Self { origin, body: None, shown: None, settings, sharing }
     }
 
-    /// Why it cannot run beside others, if it cannot; as [`contradiction`].
-    pub fn contradiction(&self, others: &[Arc<PipelineSettings>]) -> Option<String> {
-        contradiction(self.settings.as_ref().ok()?, others)
+    /// Why it cannot run beside others, if it cannot. The rule is the same whichever of them was there
+    /// first, and at every start.
+    pub fn contradiction(&self, others: &[Self]) -> Option<String> {
+        let own = self.settings.as_ref().ok()?;
+        others.iter().find_map(|other| {
+            let both = [self.sharing, other.sharing] == [Sharing::Consumers; 2];
+            settings::contradiction(other.settings.as_ref().ok()?, own, both)
+        })
     }
 
     /// Whether another would make the same pipeline.
@@ -73,16 +111,6 @@ impl Definition {
             && self.settings == other.settings
             && self.body == other.body
     }
-}
-
-/// Why a pipeline cannot run beside others that were let in earlier, or after they were, if it cannot.
-/// Whether two may share a group was decided when they came, and is not kept: two that write files may
-/// have been let.
-pub fn contradiction(own: &PipelineSettings, others: &[Arc<PipelineSettings>]) -> Option<String> {
-    others.iter().find_map(|other| {
-        let both_write = own.file().is_some() && other.file().is_some();
-        settings::contradiction(other, own, both_write)
-    })
 }
 
 fn told(problems: &Problems) -> Wrong {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use actix::Message;
 
-use super::definition::Wrong;
+use super::definition::{Sharing, Wrong};
 use super::slot::End;
 use crate::settings::Body;
 
@@ -55,10 +55,13 @@ pub enum Over {
 }
 
 impl Over {
-    /// Whether two may take each other's records: those that each write a file of their own, as the
-    /// plain endpoints make them.
-    pub fn shares_groups(self) -> bool {
-        self == Self::Stopped
+    /// How what is defined shares its group: the plain endpoints, which alone start what has stopped
+    /// as something else, make consumers.
+    pub fn sharing(self) -> Sharing {
+        match self {
+            Self::Stopped => Sharing::Consumers,
+            Self::Nothing | Self::Anything => Sharing::Alone,
+        }
     }
 }
 

@@ -33,7 +33,7 @@ pub use self::slot::{End, Run};
 pub use self::store::{Store, StoreError};
 
 use self::slot::{Slot, Step};
-use crate::settings::{Base, Least, PipelineSettings, Settings, Sources};
+use crate::settings::{Base, Least, Settings, Sources};
 use crate::wiring::{self, Started};
 
 /// The most pipelines of a process. Each has four threads and more of librdkafka's.
@@ -100,7 +100,7 @@ struct Entry {
     file: Option<FileSink>,
     failure: Option<String>,
     /// What it was started as, while it starts, runs or ends.
-    there: Option<Arc<PipelineSettings>>,
+    there: Option<Definition>,
 }
 
 impl Entry {
@@ -181,12 +181,12 @@ impl Supervisor {
     fn start(&mut self, name: &str, context: &mut Context<Self>) {
         let Some(entry) = self.entries.get_mut(name) else { return };
         entry.failure = None;
-        let settings = match entry.slot.wanted().map(|it| it.settings.clone()) {
-            Some(Ok(settings)) => settings,
-            Some(Err(why)) => return self.not_started(name, PipelineError::Config(why), context),
-            None => return,
+        let Some(definition) = entry.slot.wanted().cloned() else { return };
+        let settings = match definition.settings.clone() {
+            Ok(settings) => settings,
+            Err(why) => return self.not_started(name, PipelineError::Config(why), context),
         };
-        entry.there = Some(Arc::clone(&settings));
+        entry.there = Some(definition);
         let (starts, log) = (Arc::clone(&self.starts), self.log.clone());
         let rests = entry.slot.run() == Run::Paused;
         let start = async move {

@@ -8,11 +8,11 @@ use actix::{ActorFutureExt, AtomicResponse, Context, Handler, WrapFuture};
 use actix_rt::task::spawn_blocking;
 use slog::{error, info, warn};
 
-use super::Supervisor;
-use super::definition::{Definition, contradiction};
+use super::definition::Definition;
 use super::message::Reload;
 use super::roster::Origin;
 use super::slot::Run;
+use super::{Entry, Supervisor};
 use crate::settings::{ApiSettings, Base, Settings};
 use crate::wiring;
 
@@ -43,12 +43,18 @@ impl Supervisor {
     }
 
     /// Why a pipeline of the configuration cannot run beside those that came through the API, if one
-    /// cannot.
+    /// cannot. What rests goes on resting, and is compared when it is started.
     fn beside_made(&self, settings: &Settings) -> Option<String> {
-        let made = self.entries.values().filter(|it| it.slot.run() != Run::Stopped);
-        let made = made.filter_map(|it| it.slot.wanted()).filter(|it| it.origin == Origin::Api);
-        let made: Vec<_> = made.filter_map(|it| it.settings.clone().ok()).collect();
-        settings.pipelines.iter().find_map(|own| contradiction(own, &made))
+        let rests = |name: &str| self.entries.get(name).is_some_and(Entry::rests);
+        settings.pipelines.iter().filter(|own| !rests(&own.name)).find_map(|own| {
+            let mut others = self.others(&own.name);
+            others.retain(|it| it.origin == Origin::Api);
+            let why = Definition::of_configuration(own.clone()).contradiction(&others)?;
+            let name = &own.name;
+            Some(format!(
+                "pipeline {name:?} cannot run beside one that was made through the API: {why}"
+            ))
+        })
     }
 
     fn reload(&mut self, settings: Settings, base: Base, context: &mut Context<Self>) {

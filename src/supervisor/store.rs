@@ -1,16 +1,18 @@
 //! What came through the API, kept in a folder (`--state-dir`): one file a pipeline.
 //!
 //! A file is written whole beside its place, brought to the disk, and then put there by its name, so
-//! that a crash leaves the old one or the new one. Definitions hold secrets: folder and files are for
-//! this user alone. One process at a time has the folder.
+//! that a crash leaves the old one or the new one. A change that the disk does not confirm is taken
+//! back: what is answered as not kept is not found at the next start. Definitions hold secrets: folder
+//! and files are for this user alone. One process at a time has the folder.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::definition::Sharing;
 use super::slot::Run;
 use crate::settings::{Body, read_text};
 
@@ -29,14 +31,27 @@ pub struct Kept {
     version: u32,
     /// What it is to do.
     pub run: Run,
+    /// Whether it was started as a consumer; `None` in a file from before that was noted.
+    #[serde(default)]
+    consumer: Option<bool>,
     /// What it is to be.
     pub definition: Body,
 }
 
 impl Kept {
     /// To be kept.
-    pub fn new(definition: Body, run: Run) -> Self {
-        Self { version: VERSION, run, definition }
+    pub fn new(definition: Body, sharing: Sharing, run: Run) -> Self {
+        let consumer = Some(sharing == Sharing::Consumers);
+        Self { version: VERSION, run, consumer, definition }
+    }
+
+    /// How it shares its group.
+    pub fn sharing(&self) -> Sharing {
+        match self.consumer {
+            Some(true) => Sharing::Consumers,
+            Some(false) => Sharing::Alone,
+            None => Sharing::of_unmarked(&self.definition),
+        }
     }
 }
 
@@ -62,6 +77,8 @@ pub enum StoreError {
 #[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
+    /// Has the disk confirm what files a folder has.
+    sync: fn(&Path) -> io::Result<()>,
     /// Locked while this is there.
     _lock: File,
 }
@@ -83,7 +100,7 @@ impl Store {
         let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
         let lock = lock.map_err(failed(&path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { folder: folder.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { folder: folder.to_owned(), sync, _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Taken(folder.to_owned())),
             Err(TryLockError::Error(error)) => Err(StoreError::Io { path, error }),
         }
@@ -120,40 +137,81 @@ impl Store {
             let what = format!("it takes more than {MOST} bytes");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
         }
+        self.change(name, Some(&text))
+    }
+
+    /// Forgets a pipeline; there may be none.
+    ///
+    /// # Errors
+    /// What the system says; what was kept is as it was.
+    pub fn forget(&self, name: &str) -> io::Result<()> {
+        self.change(name, None)
+    }
+
+    /// Has a pipeline's file hold this, or not be there, and the disk confirm it; or else be as it
+    /// was.
+    fn change(&self, name: &str, text: Option<&[u8]>) -> io::Result<()> {
+        let before = self.bytes(name);
+        self.put(name, text)?;
+        let Err(error) = (self.sync)(&self.folder) else { return Ok(()) };
+        // It is in its place, and would be found there by a process that is started now.
+        before.and_then(|before| self.put(name, before.as_deref())).map_err(|why| {
+            let what = format!(
+                "{error}; what was kept cannot be put back ({why}): a restart finds the change made"
+            );
+            io::Error::new(error.kind(), what)
+        })?;
+        // As it was is all that can be done: the disk may not confirm this either.
+        let _ = (self.sync)(&self.folder);
+        Err(error)
+    }
+
+    /// Has a pipeline's file hold this, or not be there.
+    fn put(&self, name: &str, text: Option<&[u8]>) -> io::Result<()> {
+        let Some(text) = text else {
+            let removed = fs::remove_file(self.path(name));
+            return removed.or_else(|error| match error.kind() {
+                io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            });
+        };
         let temporary = self.folder.join(format!("{name}{TEMPORARY}"));
         let mut options = OpenOptions::new();
         let mut file =
             options.create(true).truncate(true).write(true).mode(0o600).open(&temporary)?;
         let written = file
-            .write_all(&text)
+            .write_all(text)
             .and_then(|()| file.sync_all())
             .and_then(|()| fs::rename(&temporary, self.path(name)));
         if written.is_err() {
             // It is removed at the next start otherwise.
             let _ = fs::remove_file(&temporary);
         }
-        written.and_then(|()| self.sync())
+        written
     }
 
-    /// Forgets a pipeline; there may be none.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn forget(&self, name: &str) -> io::Result<()> {
-        match fs::remove_file(self.path(name)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed.and_then(|()| self.sync()),
+    /// What a pipeline's file holds; `None` where there is none.
+    fn bytes(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        let file = match File::open(self.path(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        let mut bytes = Vec::new();
+        // None of ours is longer.
+        if file.take(MOST + 1).read_to_end(&mut bytes)? as u64 > MOST {
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
+        Ok(Some(bytes))
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}{SUFFIX}"))
     }
+}
 
-    /// What files there are is on the disk afterwards.
-    fn sync(&self) -> io::Result<()> {
-        File::open(&self.folder)?.sync_all()
-    }
+/// What files there are in a folder is on the disk afterwards.
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 /// What the name of a file ends with that is being written; no pipeline's name and suffix do.
@@ -171,90 +229,4 @@ fn read(path: &Path) -> Result<Kept, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    fn kept(topic: &str, run: Run) -> Kept {
-        let definition = serde_json::json!({ "topics": [topic] });
-        Kept::new(definition.as_object().cloned().unwrap_or_default(), run)
-    }
-
-    #[test]
-    fn what_is_kept_is_there_after_a_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a/b");
-        let store = Store::open(&path).unwrap();
-        store.keep("two", &kept("t", Run::Stopped)).unwrap();
-        store.keep("one", &kept("t", Run::Running)).unwrap();
-        store.keep("one", &kept("u", Run::Paused)).unwrap();
-        store.keep("three", &kept("t", Run::Running)).unwrap();
-        store.forget("three").unwrap();
-        store.forget("three").unwrap();
-        drop(store);
-        let found = Store::open(&path).unwrap().all().unwrap();
-        let expected = [("one", kept("u", Run::Paused)), ("two", kept("t", Run::Stopped))]
-            .map(|(name, it)| (name.to_owned(), Ok(it)));
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn nobody_else_may_look_and_no_second_process_may_write() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state");
-        let store = Store::open(&path).unwrap();
-        store.keep("one", &kept("t", Run::Running)).unwrap();
-        for (path, mode) in [(path.clone(), 0o700), (path.join("one.json"), 0o600)] {
-            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, mode);
-        }
-        assert!(matches!(Store::open(&path), Err(StoreError::Taken(_))));
-        drop(store);
-        assert!(Store::open(&path).is_ok());
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_told_and_left_and_what_is_half_written_is_removed() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        store.keep("good", &kept("t", Run::Running)).unwrap();
-        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        write("bad.json", "{");
-        write("later.json", r#"{"version": 2, "run": "running", "definition": {}}"#);
-        write("good.json~", "{");
-        let found = store.all().unwrap();
-        let told = |name: &str| {
-            let (_, it) = found.iter().find(|(found, _)| found == name).unwrap();
-            it.as_ref().map(|_| ()).map_err(Clone::clone)
-        };
-        assert_eq!(told("good"), Ok(()));
-        assert!(told("bad").is_err_and(|why| why.contains("bad.json: EOF")));
-        assert!(told("later").is_err_and(|why| why.contains("layout 2")));
-        assert!(!folder.path().join("good.json~").exists());
-        assert!(folder.path().join("bad.json").exists());
-    }
-
-    #[test]
-    fn what_cannot_be_written_leaves_what_was_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        store.keep("one", &kept("t", Run::Running)).unwrap();
-        // A folder stands where the new one is to be written.
-        fs::create_dir(folder.path().join("one.json~")).unwrap();
-        assert!(store.keep("one", &kept("u", Run::Running)).is_err());
-        assert_eq!(read(&folder.path().join("one.json")), Ok(kept("t", Run::Running)));
-        // Nor does that folder keep the others from being found.
-        assert_eq!(store.all().unwrap(), [("one".to_owned(), Ok(kept("t", Run::Running)))]);
-    }
-
-    #[test]
-    fn what_could_not_be_read_again_is_not_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        // A line each, with its indentation, it takes several times the bytes that it came with.
-        let definition = serde_json::json!({ "topics": vec![1; 500_000] });
-        let large = Kept::new(definition.as_object().cloned().unwrap(), Run::Running);
-        assert_eq!(store.keep("one", &large).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
-        assert_eq!(store.all().unwrap(), []);
-    }
-}
+mod tests;

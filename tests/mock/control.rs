@@ -7,6 +7,7 @@ mod kept;
 mod led;
 mod made;
 mod many;
+mod reaching;
 mod refused;
 mod reloaded;
 mod secured;
@@ -20,6 +21,17 @@ impl Stage {
     /// `keyway serve` beside the cluster, without a pipeline.
     fn serve(&self) -> Keyway {
         quick(Keyway::serve(&self.mock))
+    }
+
+    /// Starts a consumer by the plain endpoint, in a group of its own with all others of the stage.
+    fn start_consumer(&self, keyway: &mut Running, id: &str) -> Answer {
+        let (broker, topic, group) = (self.mock.access().brokers, &self.topic, &self.group);
+        let url = self.endpoint.url();
+        let path = format!(
+            "/start-consumer?broker={broker}&topic={topic}&group_id={group}&http_url={url}\
+             &client_id={id}"
+        );
+        keyway.ask("POST", &path, "")
     }
 
     /// The definition of a pipeline from the topic to the endpoint.

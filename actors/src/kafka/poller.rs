@@ -28,7 +28,7 @@ use super::lane_names::LaneNames;
 use super::native;
 use super::outbox::{Outboxes, RouterLink};
 use super::partition::{Partition, World};
-use super::trouble::{Trouble, Troubles};
+use super::trouble::{self, Trouble, Troubles};
 use crate::assignment::{Assignment, Room};
 use crate::config::PipelineConfig;
 use crate::consumer::ConsumerActor;
@@ -286,7 +286,11 @@ impl Poller {
 
     fn trouble(&mut self, error: &KafkaError) -> Result<(), PipelineError> {
         let about = self.consumer.context().about();
-        self.trouble_about(&about, error)
+        self.trouble_about(&about, error)?;
+        if let Some((what, vague)) = trouble::of_connection(error, &about) {
+            self.stats.complaint.make(what, vague);
+        }
+        Ok(())
     }
 
     fn trouble_about(&mut self, about: &str, error: &KafkaError) -> Result<(), PipelineError> {

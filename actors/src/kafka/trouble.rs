@@ -93,6 +93,17 @@ fn remedy(code: RDKafkaErrorCode) -> Option<&'static str> {
     })
 }
 
+/// What an error that passes says of the connection to the brokers, with what it is `about`, and
+/// whether that is no more than that none is left; `None` if it says nothing of it.
+pub(crate) fn of_connection(error: &KafkaError, about: &str) -> Option<(String, bool)> {
+    let code = error.rdkafka_error_code()?;
+    if is_missing(code) || code == RDKafkaErrorCode::PollExceeded {
+        return None;
+    }
+    let about = if about.is_empty() { String::new() } else { format!(": {about}") };
+    Some((format!("{}{about}", describe(code)), code == RDKafkaErrorCode::AllBrokersDown))
+}
+
 fn is_missing(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
     matches!(code, UnknownPartition | UnknownTopic | UnknownTopicOrPartition)
@@ -137,6 +148,18 @@ mod tests {
         let denied = consumption(RDKafkaErrorCode::TopicAuthorizationFailed);
         let judged = Troubles::default().judge(&denied, None, Instant::now());
         assert!(matches!(judged, Trouble::Final(reason) if reason.contains("grant")));
+    }
+
+    #[test]
+    fn what_is_said_of_the_connection_is_told_apart() {
+        use RDKafkaErrorCode::{
+            AllBrokersDown, BrokerTransportFailure, PollExceeded, UnknownTopic,
+        };
+        let told = |code| of_connection(&consumption(code), "a:1: refused");
+        let (what, vague) = told(BrokerTransportFailure).unwrap();
+        assert!(what.ends_with(": waiting for a broker: a:1: refused") && !vague, "{what}");
+        assert!(told(AllBrokersDown).is_some_and(|(_, vague)| vague));
+        assert_eq!([told(PollExceeded), told(UnknownTopic)], [None, None]);
     }
 
     #[test]

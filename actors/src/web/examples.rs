@@ -19,6 +19,7 @@ pub(super) fn pipeline() -> Pipeline {
         state: State::Running,
         joined: true,
         cut_off: false,
+        connection_error: None,
         partitions_assigned: 4,
         totals: totals(),
         destinations: vec![destination()],

@@ -20,6 +20,10 @@ pub struct Pipeline {
     pub joined: bool,
     /// Whether the coordinator of its group is out of reach, as of the last five seconds.
     pub cut_off: bool,
+    /// What keeps it from its brokers, in librdkafka's words, while it waits to join its group or
+    /// `cut_off` is true; null where nothing was said, and else.
+    #[schema(required)]
+    pub connection_error: Option<String>,
     /// How many partitions it has.
     pub partitions_assigned: u64,
     /// What it has done since it started, and holds now.
@@ -51,6 +55,7 @@ impl Pipeline {
             state: State::Starting,
             joined: false,
             cut_off: false,
+            connection_error: None,
             partitions_assigned: 0,
             totals: Totals::default(),
             destinations: Vec::new(),
@@ -78,6 +83,7 @@ impl From<Status> for Pipeline {
             state: status.state,
             joined: status.joined,
             cut_off: status.cut_off,
+            connection_error: status.connection_error,
             partitions_assigned: status.partitions_assigned as u64,
             totals: (&status.totals).into(),
             destinations: status.destinations.into_iter().map(Destination::from).collect(),

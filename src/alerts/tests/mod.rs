@@ -23,6 +23,7 @@ pub(super) fn status(name: &str) -> Status {
         state: State::Running,
         joined: true,
         cut_off: false,
+        connection_error: None,
         partitions_assigned: 1,
         totals: Totals::default(),
         partitions: Vec::new(),

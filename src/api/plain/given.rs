@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use url::form_urlencoded;
 use utoipa::ToSchema;
 
+use super::super::json::{self, Unread};
 use super::refused::{Fault, Refusal};
 use crate::settings::Body;
 use crate::settings::value::{self, http, names};
@@ -73,20 +74,25 @@ pub fn body(request: &HttpRequest, bytes: &[u8]) -> Result<Option<Body>, Refusal
     if bytes.is_empty() {
         return Ok(None);
     }
-    let fault =
-        |kind, msg: String| Refusal::faults(vec![Fault { r#type: kind, loc: vec![BODY], msg }]);
+    let fault = |kind, msg: String| {
+        Refusal::faults(vec![Fault { r#type: kind, loc: vec![BODY.into()], msg }])
+    };
     if request.content_type() != "application/json" {
         let what = "Input should be a JSON object, sent with Content-Type: application/json";
         return Err(fault("model_attributes_type", what.to_owned()));
     }
-    match serde_json::from_slice(bytes) {
-        Ok(Value::Object(object)) => Ok(Some(object)),
-        Ok(_) => {
-            let what = "Input should be a valid dictionary or object to extract fields from";
-            Err(fault("model_attributes_type", what.to_owned()))
+    json::object(bytes).map(Some).map_err(|unread| match unread {
+        Unread::Twice(key) => {
+            let msg = format!("Value error, {}", json::TWICE);
+            let loc = vec![BODY.into(), key.into()];
+            Refusal::faults(vec![Fault { r#type: "value_error", loc, msg }])
         }
-        Err(error) => Err(fault("json_invalid", format!("JSON decode error: {error}"))),
-    }
+        Unread::NoObject(_) => {
+            let what = "Input should be a valid dictionary or object to extract fields from";
+            fault("model_attributes_type", what.to_owned())
+        }
+        Unread::NoJson(error) => fault("json_invalid", format!("JSON decode error: {error}")),
+    })
 }
 
 /// Reads the parameters; others than these are not looked at.
@@ -219,6 +225,10 @@ impl Reader<'_> {
         name: &'static str,
         what: impl Into<String>,
     ) {
-        self.faults.push(Fault { r#type: kind, loc: vec![place, name], msg: what.into() });
+        self.faults.push(Fault {
+            r#type: kind,
+            loc: vec![place.into(), name.into()],
+            msg: what.into(),
+        });
     }
 }

@@ -89,7 +89,7 @@ fn no_such_method(allowed: &'static str) -> HttpResponse {
     responses(
         (status = 200, description = "It is being started.", body = Started),
         (status = 400, description = "It cannot be as it is described: a path that is refused, for one.", body = Refusal),
-        (status = 409, description = "A consumer of that id runs, or one that writes this file.", body = Refusal),
+        (status = 409, description = "A consumer of that id runs, or one that writes this file; or a pipeline that was not started here consumes the topic in the group.", body = Refusal),
         (status = 413, description = "The body is larger than 1 MiB.", body = Refusal),
         (status = 422, description = "A parameter is missing, or is not what it has to be.", body = Refusal),
         (status = 500, description = "It cannot be kept in the folder of `--state-dir`.", body = Refusal),

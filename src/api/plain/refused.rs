@@ -1,5 +1,6 @@
 //! Refusals, in the shape that `FastAPI` gives them: `{"detail": ...}`.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::http::StatusCode;
@@ -33,8 +34,8 @@ enum Detail {
 pub struct Fault {
     /// What kind of fault it is: `missing`, `string_type`, `value_error`, or one of the body's.
     pub r#type: &'static str,
-    /// Where: `query` or `body`, and the name of the parameter.
-    pub loc: Vec<&'static str>,
+    /// Where: `query` or `body`, and the name of the parameter, or of a key that comes twice.
+    pub loc: Vec<Cow<'static, str>>,
     /// What is wrong.
     pub msg: String,
 }

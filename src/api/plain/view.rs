@@ -106,7 +106,8 @@ pub struct ConsumerStatus {
     /// What it is doing: `starting`, `running`, `paused`, `draining`, `stopped`, or `failed`.
     pub state: State,
     /// Why it failed; of one that runs, what went wrong with the record that has waited longest, or
-    /// that its brokers are out of reach. Null if all is well, or if nothing is known.
+    /// what keeps it from its brokers, while something does. Null if all is well, or if nothing is
+    /// known.
     #[schema(required)]
     pub last_error: Option<String>,
 }
@@ -165,8 +166,9 @@ async fn hindrance(handle: &Handle) -> Option<String> {
     let lanes = handle.lanes(None, LOOKED_AT).await;
     let failure = lanes.ok()?.lanes.into_iter().find_map(|lane| lane.failure);
     let cut_off = || {
+        let status = handle.status();
         let why = "the coordinator of its group is out of reach: the broker does not answer";
-        handle.status().cut_off.then(|| why.to_owned())
+        status.connection_error.or_else(|| status.cut_off.then(|| why.to_owned()))
     };
     failure.or_else(cut_off)
 }

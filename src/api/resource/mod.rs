@@ -22,6 +22,7 @@ pub use self::refused::problem;
 pub use self::view::{Resource, Resources};
 use super::Led;
 use super::guard::who;
+use super::json::{self, Unread};
 use crate::settings::Body;
 use crate::settings::schema::{self, Definition, NamedDefinition};
 use crate::supervisor::{Define, Delete, Gone, Over, Put, Refused};
@@ -275,9 +276,12 @@ fn object(body: Given) -> Result<Body, Problem> {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         _ => Problem::new(StatusCode::BAD_REQUEST, format!("the body did not come: {error}")),
     })?;
-    serde_json::from_slice(&body).map_err(|error| {
-        let detail = format!("expected a JSON object with the keys of a [[pipeline]]: {error}");
-        Problem::new(StatusCode::BAD_REQUEST, detail)
+    json::object(&body).map_err(|unread| match unread {
+        Unread::Twice(key) => invalid(&key, json::TWICE),
+        other => {
+            let detail = format!("expected a JSON object with the keys of a [[pipeline]]: {other}");
+            Problem::new(StatusCode::BAD_REQUEST, detail)
+        }
     })
 }
 

@@ -44,6 +44,14 @@ impl KafkaProperties {
         self.iter().map(|(name, value)| (name, if is_secret(name) { "***" } else { value }))
     }
 
+    /// Those that a message of librdkafka names, which it does between backticks, sometimes with a
+    /// value (`a=b`).
+    pub fn named_in<'a>(&'a self, message: &'a str) -> impl Iterator<Item = &'a str> {
+        let quoted = message.split('`').skip(1).step_by(2);
+        let names = quoted.map(|it| main_name(it.split_once('=').map_or(it, |(name, _)| name)));
+        names.filter(|name| self.0.contains_key(*name))
+    }
+
     /// Those of `properties` that concern a consumer.
     pub(super) fn for_consumer(properties: &Properties) -> Self {
         Self::without(properties, known::PRODUCER)

@@ -98,6 +98,27 @@ fn aliases_meet_under_one_name() {
 }
 
 #[test]
+fn what_a_message_names_is_found_where_it_is_set() {
+    let set =
+        [("session.timeout.ms", "6000"), ("linger.ms", "5"), ("sasl.oauthbearer.method", "oidc")];
+    let kafka = KafkaProperties(
+        collected(&set).0.into_iter().map(|(name, property)| (name, property.text.value)).collect(),
+    );
+    for (message, named) in [
+        ("`max.poll.interval.ms`must be >= `session.timeout.ms`", &["session.timeout.ms"][..]),
+        ("`linger.ms` and `session.timeout.ms`", &["queue.buffering.max.ms", "session.timeout.ms"]),
+        (
+            "`a` is mandatory when `sasl.oauthbearer.method=oidc` is set",
+            &["sasl.oauthbearer.method"],
+        ),
+        ("session.timeout.ms, ` linger.ms", &[]),
+        ("", &[]),
+    ] {
+        assert_eq!(kafka.named_in(message).collect::<Vec<_>>(), named, "{message}");
+    }
+}
+
+#[test]
 fn variables_spell_properties_with_underscores() {
     assert_eq!(property_of_variable("SASL_PASSWORD"), "sasl.password");
     assert_eq!(property_of_variable("SASL_PASSWORD_FILE"), "sasl.password_file");

@@ -217,3 +217,70 @@ fn a_kill_leaves_the_old_definition_or_the_new_one() {
         assert!(names.iter().all(|it| it == "a.json" || it == "a.json~"), "{names:?}");
     }
 }
+
+/// Two that post the records of one topic and group share its partitions, before and after.
+#[test]
+fn consumers_that_share_a_group_do_so_after_a_kill_too() {
+    let stage = Stage::new(4);
+    let folder = tempfile::tempdir().expect("a folder");
+    let ids = ["one", "two"];
+    let run = |keyway: &mut Running| ids.iter().for_each(|id| keyway.wait_state(id, "running"));
+    let mut keyway = serve(&stage, folder.path()).start();
+    for id in ids {
+        let started = stage.start_consumer(&mut keyway, id);
+        assert_eq!(started.status, 200, "{started:?}");
+    }
+    run(&mut keyway);
+    keyway.kill();
+
+    let mut keyway = serve(&stage, folder.path()).start();
+    run(&mut keyway);
+    // Nor does a change of what they are to do lose it.
+    for order in ["pause", "restart"] {
+        assert_eq!(keyway.lead("two", order).status, 202);
+    }
+    run(&mut keyway);
+    // Others are refused as they were before.
+    let mut other = stage.definition("other");
+    other["group_id"] = stage.group.clone().into();
+    let refused = problem(&keyway.post(&other), 409);
+    assert!(refused["detail"].to_string().contains("each record would reach"), "{refused}");
+    keyway.kill();
+    // As they were kept before that was noted.
+    for id in ids {
+        let path = folder.path().join(format!("{id}.json"));
+        let text = fs::read_to_string(&path).expect("it is kept");
+        let mut kept: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(kept.as_object_mut().expect("an object").remove("consumer"), Some(true.into()));
+        fs::write(path, kept.to_string()).expect("written");
+    }
+
+    let mut keyway = serve(&stage, folder.path()).start();
+    run(&mut keyway);
+    let sent = stage.produce(numbered(40, 20));
+    stage.endpoint.wait_for_all(&sent);
+    stage.wait_all_committed();
+    keyway.stop();
+}
+
+/// Only those that were started as consumers share: whoever defines a pipeline means all its records.
+#[test]
+fn a_consumer_takes_no_records_of_a_pipeline() {
+    let stage = Stage::new(1);
+    let mut definition = stage.definition("pipeline");
+    definition["group_id"] = stage.group.clone().into();
+    let mut keyway = stage.serve().start();
+    assert_eq!(keyway.post(&definition).status, 201);
+    let refused = stage.start_consumer(&mut keyway, "one");
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(refused.text.contains("pipeline \\\"pipeline\\\" consumes"), "{refused:?}");
+    // Once it is defined anew it is a pipeline as well.
+    assert_eq!(keyway.lead("pipeline", "drain").status, 202);
+    keyway.wait_state("pipeline", "stopped");
+    assert_eq!(stage.start_consumer(&mut keyway, "one").status, 200);
+    problem(&keyway.lead("pipeline", "restart"), 409);
+    definition["name"] = "one".into();
+    assert_eq!(keyway.put(&definition).status, 202);
+    assert_eq!(stage.start_consumer(&mut keyway, "two").status, 409);
+    keyway.stop();
+}

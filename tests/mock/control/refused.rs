@@ -18,6 +18,7 @@ fn what_is_wrong_with_a_definition_is_named_by_its_field() {
         place[last] = value;
         definition
     };
+    let letters = json!({"topic": "dead", "kafka": {"max.in.flight.requests.per.connection": 9}});
     for (definition, field) in [
         (with(&["name"], Value::Null), "name"),
         (with(&["name"], 7.into()), "name"),
@@ -38,6 +39,14 @@ fn what_is_wrong_with_a_definition_is_named_by_its_field() {
         (with(&["retry"], json!({"initial": "soon"})), "retry.initial"),
         (with(&["kafka"], json!({"session.timeout.ms": "x"})), "kafka.session.timeout.ms"),
         (with(&["kafka"], json!({"group.id": "x"})), "kafka.group.id"),
+        // Each is right by itself, and librdkafka takes no two of them.
+        (with(&["kafka"], json!({"session.timeout.ms": 400_000})), "kafka.session.timeout.ms"),
+        (with(&["kafka"], json!({"session": {"timeout.ms": 400_000}})), "kafka.session.timeout.ms"),
+        (with(&["kafka"], json!({"security.protocol": "ssl", "ssl.ca.pem": "no PEM"})), "kafka"),
+        (
+            with(&["dead_letter"], letters),
+            "dead_letter.kafka.max.in.flight.requests.per.connection",
+        ),
     ] {
         let refused = problem(&keyway.post(&definition), 400);
         assert!(fields(&refused).contains(&field), "{field}: {refused}");
@@ -75,6 +84,39 @@ fn what_is_no_definition_is_refused_as_a_document() {
         );
         problem(&ask_raw(keyway.api(), &chunked).expect("it answers"), 413);
     }
+    keyway.stop();
+}
+
+/// Nobody can tell which of the two is meant.
+#[test]
+fn a_key_that_is_given_twice_is_named() {
+    let stage = Stage::new(1);
+    let mut keyway = stage.serve().start();
+    let whole = stage.definition("a").to_string();
+    let inner = whole.strip_prefix('{').expect("an object");
+    for (body, field) in [
+        (format!("{{\"name\": \"b\", {inner}"), "name"),
+        (whole.replace("\"url\":", "\"url\": \"http://127.0.0.1:1/\", \"url\":"), "http.url"),
+        (
+            format!("{{\"kafka\": {{\"client.id\": \"a\", \"client.id\": \"b\"}}, {inner}"),
+            "kafka.client.id",
+        ),
+        (
+            format!("{{\"route\": [{{\"when\": \"true\", \"when\": \"false\"}}], {inner}"),
+            "route 1, when",
+        ),
+        (format!("{{\"what\": 1, \"what\": 1, {inner}"), "what"),
+    ] {
+        for answer in [
+            keyway.ask("POST", "/v1/pipelines", &body),
+            keyway.ask("PUT", "/v1/pipelines/a", &body),
+        ] {
+            let refused = problem(&answer, 400);
+            assert_eq!(fields(&refused), [field], "{refused}");
+            assert_eq!(refused["errors"][0]["detail"], "it is given twice");
+        }
+    }
+    assert_eq!(keyway.ask("GET", "/v1/pipelines", "").json()["pipelines"], json!([]));
     keyway.stop();
 }
 

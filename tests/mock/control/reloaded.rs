@@ -105,13 +105,18 @@ fn a_file_that_is_not_right_changes_nothing_and_says_why() {
     made["name"] = "other".into();
     let takes_its_records = section(&stage, "b", "/b").replace("-b\"", "-made\"");
     let changed = section(&stage, "a", "/changed");
+    let takes_them = format!(
+        "pipeline \"b\" cannot run beside one that was made through the API: pipeline \"made\" \
+         consumes {:?} in group \"{}-made\" too",
+        stage.topic, stage.group
+    );
     let wrong = [
         ("[[pipeline]\n".to_owned(), "keyway.toml"),
         (format!("{changed}senders = 0\n"), "senders"),
         (format!("{changed}sendrs = 1\n"), "sendrs"),
         (format!("{changed}{changed}"), "name"),
         (format!("{changed}{}", section(&stage, "made", "/x")), "made through the API"),
-        (format!("{changed}{takes_its_records}"), "pipeline \"made\" consumes"),
+        (format!("{changed}{takes_its_records}"), &takes_them),
     ];
     for (text, why) in wrong {
         fs::write(&file, text).expect("the file is written");
@@ -131,6 +136,50 @@ fn a_file_that_is_not_right_changes_nothing_and_says_why() {
     assert_eq!(paths, ["/", "/a"].map(str::to_owned).into());
     // It is not the file's fault for ever.
     reload(&mut keyway, &file, &good, READ, 1);
+    keyway.stop();
+}
+
+/// The two are named, and what they would share.
+#[test]
+fn a_file_that_would_write_what_another_writes_names_both() {
+    let stage = Stage::new(1);
+    let root = tempfile::tempdir().expect("a folder");
+    let keyway = stage.serve().flag("--file-root", root.path().display());
+    let file = keyway.write("keyway.toml", "");
+    let mut keyway = keyway.flag("--config", file.display()).start();
+    let mut made = stage.definition("made");
+    made.as_object_mut().expect("an object").remove("http");
+    made["file"] = json!({ "path": "out.txt" });
+    assert_eq!(keyway.post(&made).status, 201);
+    let path = root.path().join("out.txt");
+    let text = format!(
+        "[[pipeline]]\nname = \"b\"\ntopics = [\"t\"]\ngroup_id = \"g\"\nfile.path = {path:?}\n"
+    );
+    fs::write(&file, text).expect("the file is written");
+    let why = format!(
+        "pipeline \"b\" cannot run beside one that was made through the API: pipeline \"made\" \
+         writes {} too",
+        path.display()
+    );
+    wait_refused(&mut keyway, &why);
+    keyway.stop();
+}
+
+/// One that rests stands in nobody's way, until it is to start.
+#[test]
+fn what_has_taken_the_place_of_one_that_rests_does_not_keep_the_file_from_being_read() {
+    let stage = Stage::new(1);
+    let file = section(&stage, "a", "/a");
+    let (mut keyway, path) = start(&stage, &file);
+    keyway.wait_state("a", "running");
+    assert_eq!(keyway.lead("a", "drain").status, 202);
+    keyway.wait_state("a", "stopped");
+    let mut definition = stage.definition("instead");
+    definition["group_id"] = stage.definition("a")["group_id"].clone();
+    assert_eq!(keyway.post(&definition).status, 201);
+    reload(&mut keyway, &path, &format!("{file}senders = 3\n"), READ, 1);
+    assert_eq!(keyway.show("a")["state"], "stopped");
+    problem(&keyway.lead("a", "restart"), 409);
     keyway.stop();
 }
 

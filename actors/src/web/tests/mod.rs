@@ -77,6 +77,7 @@ fn status(name: &str) -> Status {
         state: State::Running,
         joined: true,
         cut_off: false,
+        connection_error: None,
         partitions_assigned: 0,
         totals: Totals::default(),
         partitions: Vec::new(),

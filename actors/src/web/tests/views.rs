@@ -34,6 +34,7 @@ fn a_pipeline_that_has_done_nothing_is_shown_whole() {
             "state": "running",
             "joined": true,
             "cut_off": false,
+            "connection_error": null,
             "partitions_assigned": 0,
             "totals": {
                 "received": 0, "delivered": 0, "dead_lettered": 0, "filtered": 0, "dropped": 0,
@@ -130,13 +131,14 @@ fn what_failed_or_waits_says_why() {
     let mut it = status("a");
     it.state = State::Failed;
     (it.joined, it.cut_off, it.partitions_assigned) = (false, true, 3);
+    it.connection_error = Some("refused".to_owned());
     it.failure = Some(PipelineError::Kafka("no".to_owned()));
     it.parked_for = Some(Duration::from_millis(2500));
     let shown = shown(it);
     assert_eq!(shown["failure"], "kafka: no");
     assert_eq!(shown["parked_for_seconds"], 2.5);
     assert_eq!(shown["joined"], false);
-    assert_eq!(shown["cut_off"], true);
+    assert_eq!((&shown["cut_off"], &shown["connection_error"]), (&json!(true), &json!("refused")));
     assert_eq!(shown["partitions_assigned"], 3);
 }
 

@@ -92,6 +92,24 @@ async fn parameters_come_from_the_body_too_and_the_query_wins() {
 }
 
 #[actix_rt::test]
+async fn a_key_that_a_body_has_twice_is_named() {
+    let plain = Plain::new();
+    let url = format!("http://{}/start-consumer?broker=a:1&topic=a&file_path=a", plain.api.address);
+    for (text, key) in [
+        (r#"{"topic": "a", "topic": "b"}"#, "topic"),
+        (r#"{"group_id": "a", "topic": null, "group_id": "a"}"#, "group_id"),
+        (r#"{"more": {"a": 1, "a": 2}}"#, "more.a"),
+    ] {
+        let request = Client::default().post(&url).timeout(PATIENCE);
+        let request = request.insert_header((header::CONTENT_TYPE, "application/json"));
+        let mut refused = request.send_body(text).await.unwrap();
+        let answer = (refused.status(), refused.json().await.unwrap());
+        assert_eq!(faults(&answer), [json!(["value_error", ["body", key]])], "{text}");
+    }
+    assert_eq!(plain.list().await["count"], 0);
+}
+
+#[actix_rt::test]
 async fn a_body_that_is_no_object_of_json_is_refused() {
     let plain = Plain::new();
     let url = format!("http://{}/start-consumer", plain.api.address);
