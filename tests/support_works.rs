@@ -447,6 +447,18 @@ fn the_mock_cluster_forms_groups_at_once_and_keeps_commits() {
 }
 
 #[test]
+fn records_acknowledged_without_an_offset_are_found() {
+    let mock = Mock::start();
+    let topic = mock.topic("located", 2);
+    // Two of each, so that a value alone does not say which it is.
+    let twice = |n: usize| Record::new(format!("k{}", n % 4), format!("{}", n / 8));
+    let sent = mock.produce(&topic, (0..60).map(twice).collect());
+    let mut unknown = sent.clone();
+    unknown.iter_mut().step_by(3).for_each(|one| one.id.offset = -1001);
+    assert_eq!(mock.access().located(&topic, unknown), sent);
+}
+
+#[test]
 fn a_mock_cluster_goes_down_and_comes_back() {
     let mock = Mock::with_brokers(2);
     let topic = mock.topic("down", 2);

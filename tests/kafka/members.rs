@@ -2,7 +2,7 @@
 //! lane has two requests at once, over all members.
 
 use super::stage::{Stage, faulty, share, wait_until_shared, wait_until_shared_evenly};
-use crate::support::{Kafka, Keyway, Running, numbered};
+use crate::support::{Kafka, Keyway, Running, numbered, wait_for};
 
 const PARTITIONS: i32 = 12;
 
@@ -169,14 +169,16 @@ fn members_are_toggled_all_the_time() {
     let stage = Stage::new("churn", PARTITIONS);
     stage.endpoint.script(faulty(140, 160, 0.01));
     let load = stage.load(250, 400);
-    let mut members = vec![start(&stage, swift)];
+    // One that went without a word would stay for longer than anything here waits.
+    let patient = |keyway| swift(keyway).kafka("session.timeout.ms", "300000");
+    let mut members = vec![start(&stage, patient)];
     let mut leaving: Vec<Running> = Vec::new();
     for action in 0..16_usize {
         // Progress, whatever else goes on.
         stage.wait_for_more(120);
         let grows = members.len() < 2 || (members.len() < 4 && action % 3 != 2);
         if grows {
-            members.push(start(&stage, swift));
+            members.push(start(&stage, patient));
         } else {
             let mut one = members.remove(0);
             one.signal(crate::support::Signal::TERM);
@@ -191,5 +193,5 @@ fn members_are_toggled_all_the_time() {
     members.iter_mut().for_each(Running::stop);
     println!("churn: {} records, {} sent again", sent.len(), verdict.sent_again.len());
     verdict.assert_undisturbed();
-    assert!(Kafka::shared().members(&stage.group).is_empty(), "all have left");
+    wait_for("all to have left", || Kafka::shared().members(&stage.group).is_empty().then_some(()));
 }

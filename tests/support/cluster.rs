@@ -19,7 +19,6 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 pub use self::access::Access;
 pub use self::outbox::Load;
 pub use self::reading::Received;
-use self::reading::read_to_end;
 use super::records::{Record, Sent, unique};
 use super::wait::{LIMIT, wait_for};
 
@@ -201,12 +200,7 @@ pub trait Cluster {
     /// Reads all that is in a topic now, in order of partition and offset; records of aborted
     /// transactions are left out.
     fn read(&self, topic: &str) -> Vec<Received> {
-        let consumer = self.access().consumer(&[
-            ("group.id", "reads-without-a-group"),
-            ("enable.partition.eof", "true"),
-            ("isolation.level", "read_committed"),
-        ]);
-        read_to_end(&consumer, topic)
+        self.access().read(topic)
     }
 
     /// All that a topic holds now, as what was sent. After an outage of the mock cluster this is

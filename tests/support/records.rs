@@ -85,7 +85,7 @@ impl fmt::Display for Id {
 }
 
 /// A record the broker acknowledged.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
     /// Where it landed.
     pub id: Id,

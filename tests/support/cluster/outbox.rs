@@ -21,7 +21,8 @@ pub(super) struct Acknowledged {
     landed: Mutex<Vec<(usize, Landed)>>,
 }
 
-/// Partition and offset, or why there are none.
+/// Partition and offset, or why there are none. The offset is negative where the broker had the
+/// record already when it came a second time: that is acknowledged without an offset.
 type Landed = Result<(i32, i64), String>;
 
 impl ClientContext for Acknowledged {}
@@ -40,14 +41,16 @@ impl ProducerContext for Acknowledged {
 
 /// A producer and what went through it.
 pub(super) struct Outbox {
+    access: Access,
     pub(super) producer: BaseProducer<Acknowledged>,
     records: Vec<Record>,
 }
 
 impl Outbox {
-    pub(super) fn new(config: &ClientConfig) -> Self {
+    pub(super) fn new(access: Access, config: &ClientConfig) -> Self {
         let producer = config.create_with_context(Acknowledged::default());
-        Self { producer: producer.expect("a producer can be made"), records: Vec::new() }
+        let producer = producer.expect("a producer can be made");
+        Self { access, producer, records: Vec::new() }
     }
 
     pub(super) fn put(&mut self, topic: &str, record: Record) {
@@ -81,7 +84,7 @@ impl Outbox {
     /// Waits until every record is acknowledged, and says where each landed.
     pub(super) fn flush(self, topic: &str) -> Vec<Sent> {
         self.settle();
-        let topic: Arc<str> = topic.into();
+        let name: Arc<str> = topic.into();
         let mut landed = std::mem::take(
             &mut *self.producer.context().landed.lock().expect("no panic while held"),
         );
@@ -90,14 +93,13 @@ impl Outbox {
         let sent = self.records.into_iter().zip(landed).map(|(record, (number, place))| {
             let (partition, offset) =
                 place.unwrap_or_else(|error| panic!("record {number} to {topic}: {error}"));
-            assert!(offset >= 0, "record {number} was acknowledged without its offset");
             Sent {
-                id: Id { topic: topic.clone(), partition, offset },
+                id: Id { topic: name.clone(), partition, offset },
                 key: record.key,
                 value: record.value,
             }
         });
-        sent.collect()
+        self.access.located(topic, sent.collect())
     }
 }
 
