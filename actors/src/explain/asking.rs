@@ -3,6 +3,9 @@
 //! Nobody waits for whoever asks, and whoever asks waits for nobody for longer than [`DEADLINE`]: a
 //! part that does not answer by then is named.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -136,7 +139,7 @@ impl Asking<'_> {
         }
     }
 
-    /// A turn to ask; none if too much is asked to get one soon.
+    /// A turn to ask; none if too many ask to get one soon.
     async fn turn(&self) -> Result<Option<Turn<'_>>, Gone> {
         let turn = self.turns.take().await;
         if self.control.is_closed() { Err(Gone) } else { Ok(turn) }

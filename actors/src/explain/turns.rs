@@ -18,8 +18,8 @@ pub(super) const AT_A_TIME: usize = 4;
 /// take a tenth of a thread's time.
 const REST: u32 = 9;
 
-/// The longest that a question waits for its turn, and the longest that all rest. What costs more than
-/// a ninth of it takes a larger part, and is asked some times a second.
+/// The longest that a question waits for its turn, and the longest that all rest. What costs a thread
+/// more than a ninth of it takes a larger part, but no more than [`AT_A_TIME`] of it in this time.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Whose turn it is to ask.
@@ -43,18 +43,16 @@ impl Default for Turns {
 }
 
 impl Turns {
-    /// Waits for a turn; none if too much is asked to get one soon.
+    /// Waits for a turn; none if too many ask to get one soon.
     pub(super) async fn take(&self) -> Option<Turn<'_>> {
         let patience = Instant::now() + PATIENCE;
         let place = timeout_at(patience, self.places.acquire()).await.ok()?.ok()?;
         let turn = Turn { turns: self, _place: place };
         loop {
-            let until = self.rests_until();
+            // Who has a place is not sent away for what others cost.
+            let until = self.rests_until().min(patience);
             if until <= Instant::now() {
                 return Some(turn);
-            }
-            if until > patience {
-                return None;
             }
             sleep_until(until).await;
         }
@@ -139,6 +137,22 @@ mod tests {
             turn.cost(2 * MILLISECOND);
             drop(turn);
             assert_eq!(wait(&turns).await, Some(3 * REST * MILLISECOND));
+        });
+    }
+
+    #[test]
+    fn who_waits_while_others_cost_much_gets_a_turn_all_the_same() {
+        run(async {
+            let turns = Turns::default();
+            let asked = turns.take().await.unwrap();
+            asked.cost(PATIENCE);
+            let cost = async {
+                sleep_until(Instant::now() + PATIENCE / 2).await;
+                asked.cost(PATIENCE);
+            };
+            let (waited, ()) = futures_util::future::join(wait(&turns), cost).await;
+            assert_eq!(waited, Some(PATIENCE));
+            assert_eq!(wait(&turns).await, Some(PATIENCE / 2));
         });
     }
 
