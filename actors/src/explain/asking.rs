@@ -71,7 +71,7 @@ impl Asking<'_> {
     /// The lanes that have waited longest.
     pub(crate) async fn lanes(self, state: Option<LaneState>, limit: usize) -> Result<Lanes, Gone> {
         let (until, limit) = (Until::begin(), limit.min(MOST_LANES));
-        let Some(turn) = self.turn().await? else {
+        let Some(mut turn) = self.turn().await? else {
             let unanswered = (0..self.routers).map(|index| Part::Arbiter(index).to_string());
             return Ok(Lanes { unanswered: unanswered.collect(), ..Lanes::default() });
         };
@@ -80,7 +80,7 @@ impl Asking<'_> {
             return Ok(Lanes { unanswered, ..Lanes::default() });
         };
         let wanted = Wanted::Longest { state, limit };
-        let answers = self.inspect(&turn, until, wanted, Arc::new(taken)).await?;
+        let answers = self.inspect(&mut turn, until, wanted, Arc::new(taken)).await?;
         let (mut lanes, mut longest) = (Lanes::default(), Longest::new(limit));
         for (index, answer) in answers.into_iter().enumerate() {
             let Some(answer) = answer else {
@@ -97,7 +97,8 @@ impl Asking<'_> {
     /// Where a record, or the records of a key, are.
     pub(crate) async fn explain(self, question: Question) -> Result<Explanation, ExplainError> {
         let until = Until::begin();
-        let turn = self.turn().await?.ok_or(ExplainError::Busy)?;
+        let mut turn = self.turn().await?.ok_or(ExplainError::Busy)?;
+        turn.asks();
         let locate = |reply| Ask::Locate(Locate { question: question.clone(), reply });
         let ages = self.ask(until, |reply| Ask::Look(all_ages(reply)));
         let (located, taken) = join(self.ask(until, locate), ages).await;
@@ -109,7 +110,10 @@ impl Asking<'_> {
                 turn.cost(took);
                 (topic, partitions)
             }
-            Located::TopicNeeded(known) => (self.topic_of(known)?, Vec::new()),
+            Located::TopicNeeded(known) => {
+                turn.cost(Duration::ZERO);
+                (self.topic_of(known)?, Vec::new())
+            }
         };
         let taken = Arc::new(taken);
         match question {
@@ -118,13 +122,14 @@ impl Asking<'_> {
                 let Some(here) = here else {
                     return Ok(not_assigned(topic, partition, offset));
                 };
-                self.record(&turn, until, topic, &here, offset, taken)
+                self.record(&mut turn, until, topic, &here, offset, taken)
                     .await
                     .map(|it| Explanation::Record(it.into()))
             }
-            Question::Key { key, .. } => {
-                self.key(&turn, until, topic, partitions, key, taken).await.map(Explanation::Key)
-            }
+            Question::Key { key, .. } => self
+                .key(&mut turn, until, topic, partitions, key, taken)
+                .await
+                .map(Explanation::Key),
         }
     }
 
@@ -147,7 +152,7 @@ impl Asking<'_> {
 
     async fn record(
         &self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         until: Until,
         topic: String,
         here: &InPartition,
@@ -182,7 +187,7 @@ impl Asking<'_> {
 
     async fn key(
         &self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         until: Until,
         topic: String,
         partitions: Vec<InPartition>,
@@ -222,7 +227,7 @@ impl Asking<'_> {
     /// Asks all routers; of one that does not answer in time there is none.
     async fn inspect(
         &self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         until: Until,
         wanted: Wanted,
         taken: Arc<TakenAt>,
@@ -235,6 +240,7 @@ impl Asking<'_> {
                 (Inquiry { wanted, taken, reply }, answer)
             })
             .unzip();
+        turn.asks();
         self.send(Ask::Inspect(inspects))?;
         let answers = answers.into_iter().map(|answer| self.answer(until.arbiters, answer));
         let answers: Vec<Option<Inspected>> =

@@ -34,6 +34,8 @@ pub(crate) struct Turns {
 pub(super) struct Turn<'a> {
     turns: &'a Turns,
     _place: SemaphorePermit<'a>,
+    /// When threads were asked that have not said yet what it cost them.
+    asked: Option<Instant>,
 }
 
 impl Default for Turns {
@@ -47,7 +49,7 @@ impl Turns {
     pub(super) async fn take(&self) -> Option<Turn<'_>> {
         let patience = Instant::now() + PATIENCE;
         let place = timeout_at(patience, self.places.acquire()).await.ok()?.ok()?;
-        let turn = Turn { turns: self, _place: place };
+        let turn = Turn { turns: self, _place: place, asked: None };
         loop {
             // Who has a place is not sent away for what others cost.
             let until = self.rests_until().min(patience);
@@ -61,15 +63,35 @@ impl Turns {
     fn rests_until(&self) -> Instant {
         *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Nobody asks for a while: a thread that delivers had this much to do.
+    fn rest(&self, took: Duration) {
+        let now = Instant::now();
+        let mut until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = took.saturating_mul(REST).min(PATIENCE);
+        *until = (*until).max(now).checked_add(rest).map_or(now, |it| it.min(now + PATIENCE));
+    }
 }
 
 impl Turn<'_> {
-    /// A thread that delivers had this much to do for the question.
-    pub(super) fn cost(&self, took: Duration) {
-        let now = Instant::now();
-        let mut until = self.turns.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
-        let rest = took.saturating_mul(REST).min(PATIENCE);
-        *until = (*until).max(now).checked_add(rest).map_or(now, |it| it.min(now + PATIENCE));
+    /// Threads that deliver are asked.
+    pub(super) fn asks(&mut self) {
+        self.asked = Some(Instant::now());
+    }
+
+    /// They have answered: this much had the one to do that had most.
+    pub(super) fn cost(&mut self, took: Duration) {
+        self.asked = None;
+        self.turns.rest(took);
+    }
+}
+
+impl Drop for Turn<'_> {
+    /// Who goes before the answer comes may have cost as much as one who waits for it.
+    fn drop(&mut self) {
+        if let Some(asked) = self.asked {
+            self.turns.rest(asked.elapsed());
+        }
     }
 }
 
@@ -132,7 +154,7 @@ mod tests {
             turns.take().await.unwrap().cost(10 * MILLISECOND);
             assert_eq!(wait(&turns).await, Some(10 * REST * MILLISECOND));
             assert_eq!(wait(&turns).await, Some(Duration::ZERO), "that one cost nothing");
-            let turn = turns.take().await.unwrap();
+            let mut turn = turns.take().await.unwrap();
             turn.cost(MILLISECOND);
             turn.cost(2 * MILLISECOND);
             drop(turn);
@@ -141,10 +163,28 @@ mod tests {
     }
 
     #[test]
+    fn who_leaves_before_the_answer_is_taken_to_have_cost_as_long_as_it_waited() {
+        run(async {
+            let turns = Turns::default();
+            let mut turn = turns.take().await.unwrap();
+            turn.asks();
+            sleep_until(Instant::now() + 10 * MILLISECOND).await;
+            drop(turn);
+            assert_eq!(wait(&turns).await, Some(10 * REST * MILLISECOND));
+            let mut turn = turns.take().await.unwrap();
+            turn.asks();
+            sleep_until(Instant::now() + 10 * MILLISECOND).await;
+            turn.cost(MILLISECOND);
+            drop(turn);
+            assert_eq!(wait(&turns).await, Some(REST * MILLISECOND), "it was told what it cost");
+        });
+    }
+
+    #[test]
     fn who_waits_while_others_cost_much_gets_a_turn_all_the_same() {
         run(async {
             let turns = Turns::default();
-            let asked = turns.take().await.unwrap();
+            let mut asked = turns.take().await.unwrap();
             asked.cost(PATIENCE);
             let cost = async {
                 sleep_until(Instant::now() + PATIENCE / 2).await;

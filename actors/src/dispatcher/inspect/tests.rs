@@ -104,8 +104,8 @@ impl Stage {
         };
         let hungry = Arc::new(AtomicBool::new(false));
         let intake = Intake { records: mpsc::channel(1).1, hungry, bell: Arc::default() };
-        let says = (None, Box::new(|_: &Record, _| None) as _);
-        let mut dispatcher = Dispatcher::new(parts, intake, says, BATCH);
+        let no_routes = (None, Box::new(|_: &Record, _| None) as _);
+        let mut dispatcher = Dispatcher::new(parts, intake, no_routes, BATCH);
         let calls = (0..SENDERS).map(|_| dispatcher.add_sender().1).collect();
         let (names, stays) = (LaneNames::new(ordering), stays());
         Self { dispatcher, names, stays, calls, in_hand: Vec::new(), held: Vec::new(), next: 0 }
@@ -255,7 +255,9 @@ async fn what_is_told_is_what_is_held() {
     let run = |(ordering, steps, (key, asked, offset, limit)): (_, Vec<Step>, _)| {
         let (key, asked): (Vec<u8>, Vec<bool>) = (key, asked);
         let mut stage = Stage::new(ordering, offsets.clone());
-        steps.into_iter().for_each(|step| stage.step(step));
+        for step in steps {
+            stage.step(step);
+        }
         stage.check_key(&key, &asked)?;
         for stay in &stage.stays {
             stage.check_record(stay.epoch(), offset)?;
