@@ -8,6 +8,9 @@
 //! Times are told as seconds ago, or from now, so that no clock is needed to read them. Keys are
 //! written as in the request header `Keyway-Key`. URLs have neither credentials nor a query.
 //!
+//! What a question costs each thread is said where it looks: at the worst a look at all that it holds,
+//! once. How often that may be is said in `turns.rs`.
+//!
 //! [`Handle::lanes`]: crate::Handle::lanes
 //! [`Handle::explain`]: crate::Handle::explain
 
@@ -19,6 +22,7 @@ mod parts;
 mod place;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +31,7 @@ pub use self::key::KeyError;
 pub use self::lane::{Lane, LaneState, Lanes, NoSuchState, Reason};
 pub(crate) use self::parts::*;
 pub use self::place::{Failing, Place, Rest};
+pub(crate) use self::turns::Turns;
 
 /// The most lanes that are told at a time. The answer is some hundred bytes a lane, and nobody reads
 /// more.
@@ -138,6 +143,9 @@ pub enum ExplainError {
         /// Those that this member has partitions of, or is to have.
         topics: Vec<String>,
     },
+    /// So much is asked that this could not be for now.
+    #[error("too much is being asked at a time: ask again in a moment")]
+    Busy,
     /// What would know did not answer in time.
     #[error("no answer in time from {}: its thread is busy or stuck", .parts.join(", "))]
     NoAnswer {

@@ -9,7 +9,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::assignment::Room;
 use crate::error::PipelineError;
-use crate::explain::{Ask, Asking, ExplainError, Explanation, Gone, LaneState, Lanes, Question};
+use crate::explain::{
+    Ask, Asking, ExplainError, Explanation, Gone, LaneState, Lanes, Question, Turns,
+};
 use crate::message::{Queued, Stop};
 use crate::pulse::{Life, Part, Pulse};
 use crate::stats::{
@@ -86,6 +88,7 @@ pub(crate) struct Shared {
     arbiters: Vec<Arc<ArbiterStats>>,
     room: Arc<Room>,
     started: Instant,
+    turns: Turns,
 }
 
 impl Shared {
@@ -100,6 +103,7 @@ impl Shared {
             arbiters: wiring.arbiters().to_vec(),
             room: Arc::clone(wiring.room()),
             started: wiring.started(),
+            turns: Turns::default(),
         }
     }
 
@@ -257,7 +261,8 @@ impl Handle {
     ///
     /// Each arbiter looks at all of its lanes: to be asked now and then, not for a gauge. To be
     /// awaited in a tokio or actix runtime. Takes at most two seconds; a part of the pipeline that
-    /// does not answer by then is named.
+    /// does not answer by then is named. Where so many ask at a time that not all can be answered, all
+    /// arbiters are named.
     ///
     /// # Errors
     /// The pipeline has ended.
@@ -270,7 +275,8 @@ impl Handle {
     /// As [`lanes`](Self::lanes), it is asked of all who might know, and takes at most two seconds.
     ///
     /// # Errors
-    /// The pipeline has ended, the topic has to be named, or what would know did not answer.
+    /// The pipeline has ended, the topic has to be named, too much is asked at a time, or what would
+    /// know did not answer.
     pub async fn explain(&self, question: Question) -> Result<Explanation, ExplainError> {
         self.asking().explain(question).await
     }
@@ -278,6 +284,7 @@ impl Handle {
     fn asking(&self) -> Asking<'_> {
         Asking {
             control: &self.control,
+            turns: &self.shared.turns,
             topics: &self.shared.topics,
             routers: self.shared.arbiters.len(),
         }

@@ -57,7 +57,8 @@ pub struct OffsetActor {
 #[derive(Debug)]
 struct Stay {
     assignment: Arc<Assignment>,
-    ages: Ages,
+    /// Shared with whoever asks; copied only where a question still has it when it changes.
+    ages: Arc<Ages>,
 }
 
 impl Stay {
@@ -138,7 +139,8 @@ impl OffsetActor {
         for (&epoch, stay) in &mut self.stays {
             Self::catch_up(&mut self.book, epoch, stay);
             if let Some(ledger) = self.book.ledger(epoch) {
-                stay.ages.note(ledger.next(), ledger.lowest_pending(), now);
+                let ages = Arc::make_mut(&mut stay.ages);
+                ages.note(ledger.next(), ledger.lowest_pending(), now);
             }
         }
         if self.under_way.is_none() {
@@ -258,10 +260,9 @@ impl OffsetActor {
 }
 
 impl OffsetActor {
-    /// When what was taken in, of all stays or of some.
-    fn taken(&self, of: Option<&[Epoch]>) -> TakenAt {
-        let asked = self.stays.iter().filter(|(epoch, _)| of.is_none_or(|it| it.contains(epoch)));
-        TakenAt(asked.map(|(&epoch, stay)| (epoch, stay.ages.clone())).collect())
+    /// When what was taken in, of all stays. Costs time for each, and copies none.
+    fn taken(&self) -> TakenAt {
+        TakenAt(self.stays.iter().map(|(&epoch, stay)| (epoch, Arc::clone(&stay.ages))).collect())
     }
 
     /// What the ledger says of an offset, with all that was taken in by now.
@@ -289,7 +290,7 @@ impl Handler<Opened> for OffsetActor {
     fn handle(&mut self, opened: Opened, _: &mut Context<Self>) {
         let epoch = opened.assignment.epoch();
         self.book.open(epoch, opened.start);
-        let ages = Ages::new(Instant::now());
+        let ages = Arc::new(Ages::new(Instant::now()));
         self.stays.insert(epoch, Stay { assignment: opened.assignment, ages });
     }
 }
@@ -356,10 +357,15 @@ impl Handler<Look> for OffsetActor {
     type Result = ();
 
     fn handle(&mut self, look: Look, _: &mut Context<Self>) {
-        // Whoever asked may have gone.
+        // Whoever asked may have gone, before the look or since.
         match look {
-            Look::Ages { of, reply } => drop(reply.send(self.taken(of.as_deref()))),
-            Look::Offset { epoch, offset, reply } => drop(reply.send(self.entered(epoch, offset))),
+            Look::Ages { reply } if !reply.is_closed() => {
+                let _ = reply.send(self.taken());
+            }
+            Look::Offset { epoch, offset, reply } if !reply.is_closed() => {
+                let _ = reply.send(self.entered(epoch, offset));
+            }
+            Look::Ages { .. } | Look::Offset { .. } => {}
         }
     }
 }
@@ -406,7 +412,7 @@ mod tests {
         let assignment = Assignment::new("t".into(), 0, EPOCH, 0, Arc::new(room));
         let mut book = Book::new(4096);
         assert!(book.open(EPOCH, Start::At { base, settled: vec![settled] }));
-        let ages = Ages::new(Instant::now());
+        let ages = Arc::new(Ages::new(Instant::now()));
         (book, Stay { assignment: Arc::new(assignment), ages })
     }
 

@@ -3,6 +3,7 @@
 //! Each counter has one thread that writes it, so that counting is a load and a store; whoever
 //! reads sees a value that is a moment old. What can be derived from state is not counted here.
 
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -82,7 +83,7 @@ pub(crate) struct Stats {
     cut_off: AtomicBool,
     /// Of the connection to the brokers.
     pub(crate) complaint: Complaint,
-    standings: Mutex<Vec<PartitionStatus>>,
+    standings: Latest<PartitionStatus>,
 }
 
 /// How one partition stands.
@@ -155,12 +156,27 @@ impl Stats {
     }
 
     pub(crate) fn set_standings(&self, standings: Vec<PartitionStatus>) {
-        *self.standings.lock().unwrap_or_else(PoisonError::into_inner) = standings;
+        put(&self.standings, standings);
     }
 
     pub(crate) fn standings(&self) -> Vec<PartitionStatus> {
-        self.standings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        look_at(&self.standings)
     }
+}
+
+/// The latest list that a thread of the pipeline made for whoever asks. Locked while a pointer is
+/// copied or exchanged: however long the list is, and however many ask, nobody holds that thread up.
+type Latest<T> = Mutex<Arc<Vec<T>>>;
+
+fn put<T>(place: &Latest<T>, list: Vec<T>) {
+    let list = Arc::new(list);
+    let before = mem::replace(&mut *place.lock().unwrap_or_else(PoisonError::into_inner), list);
+    drop(before);
+}
+
+fn look_at<T: Clone>(place: &Latest<T>) -> Vec<T> {
+    let latest = Arc::clone(&place.lock().unwrap_or_else(PoisonError::into_inner));
+    Arc::unwrap_or_clone(latest)
 }
 
 /// What one arbiter counts; written by its thread alone.
@@ -195,7 +211,7 @@ pub(crate) struct ArbiterStats {
     parked: Counter,
     queued: Counter,
     /// Written four times a second at the most, and read by whoever asks.
-    destinations: Mutex<Vec<DestinationView>>,
+    destinations: Latest<DestinationView>,
 }
 
 /// The classes of `requests_total`.
@@ -285,11 +301,11 @@ impl ArbiterStats {
     }
 
     pub(crate) fn set_destinations(&self, destinations: Vec<DestinationView>) {
-        *self.destinations.lock().unwrap_or_else(PoisonError::into_inner) = destinations;
+        put(&self.destinations, destinations);
     }
 
     pub(crate) fn destinations(&self) -> Vec<DestinationView> {
-        self.destinations.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        look_at(&self.destinations)
     }
 
     pub(crate) fn add_to(&self, totals: &mut Totals) {

@@ -60,7 +60,7 @@ impl Batch {
 /// All lanes of one arbiter.
 #[derive(Debug)]
 pub(super) struct Lanes<T> {
-    all: HashMap<LaneId, Lane, BuildHasherDefault<Unhashed>>,
+    all: HashMap<LaneId, Lane, BuildUnhashed>,
     queued: Block<Entry<T>>,
     ready: Ready,
     waiting: BinaryHeap<Reverse<Wait>>,
@@ -99,9 +99,12 @@ struct Wait {
     parked: bool,
 }
 
+/// For tables of lanes, whose names are hashes already.
+pub(crate) type BuildUnhashed = BuildHasherDefault<Unhashed>;
+
 /// Passes on hashes that are hashes already.
 #[derive(Debug, Default)]
-struct Unhashed(u64);
+pub(crate) struct Unhashed(u64);
 
 impl Hasher for Unhashed {
     fn write_u64(&mut self, hash: u64) {

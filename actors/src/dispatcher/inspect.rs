@@ -1,20 +1,33 @@
 //! What an arbiter tells of its lanes and records to whoever asks.
 
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use super::Dispatcher;
 use super::round::Round;
 use super::told::{attempt, state};
-use crate::core::Epoch;
 use crate::core::lanes::{Delivery, Entry, LaneView, Standing};
 use crate::core::longest::Longest;
+use crate::core::{Epoch, LaneId};
 use crate::explain::{Found, Inspect, Lane, LaneState, Place, Wanted};
 use crate::record::Record;
+
+#[cfg(test)]
+mod tests;
 
 impl Dispatcher {
     /// Looks for what is asked for, and has the senders that have something in hand look too.
     ///
-    /// Costs time for each lane, or for each record queued; nothing if nobody waits for the answer.
+    /// Nothing if nobody waits for the answer. Otherwise it costs, on this arbiter alone:
+    /// - for the longest, each lane once, with a heap of at most `limit`; then each record queued in
+    ///   the lanes that are told;
+    /// - for a key, a look-up for each stay and the records of its lanes; all records queued, once,
+    ///   where each has a lane of its own;
+    /// - for a record, all records queued, once, and those that have just been settled: only its key
+    ///   would tell its lane;
+    /// - for any of them, each record that becomes a dead letter, and each sender at work.
+    ///
+    /// Kept until the answer leaves is at most a lane for each stay that is asked for, or `limit`.
     pub(crate) fn inspect(&self, inspect: Inspect) {
         if inspect.reply.is_closed() {
             return;
@@ -23,26 +36,17 @@ impl Dispatcher {
         match &*round.wanted {
             Wanted::Longest { limit, .. } => self.longest(&round, *limit),
             Wanted::Record { epoch, offset } => {
-                self.search(&round, *epoch, self.desk.queued());
+                self.search(&round, self.desk.queued());
                 let settled = self.out.has_settled(*epoch, *offset);
                 round.note(|inspected| inspected.settled = settled);
             }
-            Wanted::Key { stays, .. } => {
-                for (epoch, lane) in stays {
-                    match lane {
-                        Some(lane) => {
-                            let of_lane = self.desk.lane(*lane);
-                            let queued = of_lane.iter().flat_map(LaneView::queued);
-                            self.search(&round, *epoch, queued);
-                        }
-                        None => self.search(&round, *epoch, self.desk.queued()),
-                    }
-                }
-            }
+            Wanted::Key { stays, .. } => self.search_stays(&round, stays),
         }
         self.look_at_letters(&round);
         round.note(|inspected| inspected.batches = self.intake.records.len());
         self.senders.ask(&round);
+        let took = self.now().since(round.now);
+        round.note(|inspected| inspected.took = took);
     }
 
     /// A sender tells of what it has in hand.
@@ -93,18 +97,36 @@ impl Dispatcher {
         }
     }
 
-    /// Looks for records of a stay among those that are queued.
-    fn search<'a>(
-        &self,
-        round: &Round,
-        epoch: Epoch,
-        queued: impl Iterator<Item = &'a Entry<Record>>,
-    ) {
-        let of_stay = |entry: &&Entry<Record>| entry.item().assignment().epoch() == epoch;
-        let wanted = queued.filter(of_stay).filter(|entry| round.is_wanted(entry.item()));
-        let mut records = 0;
-        let counted = wanted.map(Entry::item).inspect(|_| records += 1);
-        let Some(first) = counted.min_by_key(|record| record.offset()) else { return };
+    /// Looks for records of a key: in its lane of each stay, or among all where it has none.
+    fn search_stays(&self, round: &Round, stays: &HashMap<Epoch, Option<LaneId>>) {
+        if stays.values().any(Option::is_none) {
+            return self.search(round, self.desk.queued());
+        }
+        for (&epoch, &lane) in stays {
+            let lane = lane.and_then(|lane| self.desk.lane(lane));
+            let of_stay = |entry: &&Entry<Record>| entry.item().assignment().epoch() == epoch;
+            self.search(round, lane.iter().flat_map(LaneView::queued).filter(of_stay));
+        }
+    }
+
+    /// Looks for records among those that are queued, at each once.
+    fn search<'a>(&self, round: &Round, queued: impl Iterator<Item = &'a Entry<Record>>) {
+        let mut wanted: BTreeMap<Epoch, (usize, &Record)> = BTreeMap::new();
+        for record in queued.map(Entry::item).filter(|record| round.is_wanted(record)) {
+            let of_stay = wanted.entry(record.assignment().epoch()).or_insert((0, record));
+            of_stay.0 += 1;
+            if record.offset() < of_stay.1.offset() {
+                of_stay.1 = record;
+            }
+        }
+        for (records, first) in wanted.into_values() {
+            self.found_queued(round, first, records);
+        }
+    }
+
+    /// So many records were found, of which this is the first, and queued.
+    fn found_queued(&self, round: &Round, first: &Record, records: usize) {
+        let epoch = first.assignment().epoch();
         let is =
             |item: &Record| item.offset() == first.offset() && item.assignment().epoch() == epoch;
         let behind = self.desk.position(first.lane_id(), is).map_or(0, |it| it.behind as u64);

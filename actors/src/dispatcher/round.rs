@@ -6,6 +6,8 @@
 //! answer leaves. It costs a sender that is not asked nothing.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,6 +26,8 @@ pub(crate) struct Round {
     pub(super) now: Moment,
     pub(super) at: Instant,
     inspected: RefCell<Inspected>,
+    /// Where something was found of which the lane itself is not known yet: at most one a stay.
+    lacking: RefCell<BTreeSet<(LaneId, Epoch)>>,
     longest: RefCell<Longest<LaneRank, Lane>>,
     reply: Option<oneshot::Sender<Inspected>>,
 }
@@ -40,6 +44,7 @@ impl Round {
             now,
             at: Instant::now(),
             inspected: RefCell::default(),
+            lacking: RefCell::default(),
             longest: Longest::new(most).into(),
             reply: Some(inspect.reply),
         }
@@ -80,22 +85,32 @@ impl Round {
 
     /// Whether something was found in this lane of which the lane itself is not known yet.
     pub(super) fn lacks(&self, lane: LaneId) -> bool {
-        let inspected = self.inspected.borrow();
-        inspected.found.iter().any(|found| found.lane_id == lane && found.lane.is_none())
+        self.lacking.borrow().range(all_of(lane)).next().is_some()
     }
 
     /// This is the lane in which something was found.
     pub(super) fn complete(&self, id: LaneId, lane: &Lane) {
-        let mut inspected = self.inspected.borrow_mut();
-        for found in inspected.found.iter_mut().filter(|found| found.lane_id == id) {
-            found.lane.get_or_insert_with(|| lane.clone());
+        let (mut inspected, mut lacking) = (self.inspected.borrow_mut(), self.lacking.borrow_mut());
+        for (_, epoch) in lacking.extract_if(all_of(id), |_| true) {
+            // Something before it may have been found meanwhile, in another lane.
+            if let Some(found) = inspected.found.get_mut(&epoch).filter(|it| it.lane_id == id) {
+                found.lane.get_or_insert_with(|| lane.clone());
+            }
         }
     }
 
     /// Records that were asked for were found.
     pub(super) fn found(&self, found: Found) {
+        if found.lane.is_none() {
+            self.lacking.borrow_mut().insert((found.lane_id, found.epoch));
+        }
         self.inspected.borrow_mut().add(found);
     }
+}
+
+/// What may lack in a lane, of whatever stay.
+fn all_of(lane: LaneId) -> RangeInclusive<(LaneId, Epoch)> {
+    (lane, Epoch(u64::MIN))..=(lane, Epoch(u64::MAX))
 }
 
 impl Drop for Round {

@@ -3,6 +3,9 @@
 //! Nobody waits for whoever asks, and whoever asks waits for nobody for longer than [`DEADLINE`]: a
 //! part that does not answer by then is named.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +17,7 @@ use super::conclude::Known;
 use super::parts::{
     Found, InPartition, Inquiry, Inspected, Locate, Located, Look, TakenAt, Wanted,
 };
+use super::turns::{Turn, Turns};
 use super::{
     ExplainError, Explanation, Gone, KeyExplanation, KeyInPartition, LaneState, Lanes, MOST_LANES,
     Place, Question, RecordExplanation,
@@ -43,6 +47,7 @@ pub(crate) enum Ask {
 /// One question on its way.
 pub(crate) struct Asking<'a> {
     pub(crate) control: &'a mpsc::UnboundedSender<Control>,
+    pub(crate) turns: &'a Turns,
     /// The topics that the pipeline was told to take, patterns among them.
     pub(crate) topics: &'a [String],
     pub(crate) routers: usize,
@@ -66,12 +71,16 @@ impl Asking<'_> {
     /// The lanes that have waited longest.
     pub(crate) async fn lanes(self, state: Option<LaneState>, limit: usize) -> Result<Lanes, Gone> {
         let (until, limit) = (Until::begin(), limit.min(MOST_LANES));
+        let Some(mut turn) = self.turn().await? else {
+            let unanswered = (0..self.routers).map(|index| Part::Arbiter(index).to_string());
+            return Ok(Lanes { unanswered: unanswered.collect(), ..Lanes::default() });
+        };
         let Some(taken) = self.ask(until, |reply| Ask::Look(all_ages(reply))).await? else {
             let unanswered = vec![Part::Coordinator.to_string()];
             return Ok(Lanes { unanswered, ..Lanes::default() });
         };
         let wanted = Wanted::Longest { state, limit };
-        let answers = self.inspect(until, wanted, Arc::new(taken)).await?;
+        let answers = self.inspect(&mut turn, until, wanted, Arc::new(taken)).await?;
         let (mut lanes, mut longest) = (Lanes::default(), Longest::new(limit));
         for (index, answer) in answers.into_iter().enumerate() {
             let Some(answer) = answer else {
@@ -88,6 +97,8 @@ impl Asking<'_> {
     /// Where a record, or the records of a key, are.
     pub(crate) async fn explain(self, question: Question) -> Result<Explanation, ExplainError> {
         let until = Until::begin();
+        let mut turn = self.turn().await?.ok_or(ExplainError::Busy)?;
+        turn.asks();
         let locate = |reply| Ask::Locate(Locate { question: question.clone(), reply });
         let ages = self.ask(until, |reply| Ask::Look(all_ages(reply)));
         let (located, taken) = join(self.ask(until, locate), ages).await;
@@ -95,8 +106,14 @@ impl Asking<'_> {
         let taken = taken?.ok_or_else(|| no_answer([Part::Coordinator]))?;
         let located = located?.ok_or_else(|| no_answer([Part::PollThread]))?;
         let (topic, partitions) = match located {
-            Located::In { topic, partitions } => (topic, partitions),
-            Located::TopicNeeded(known) => (self.topic_of(known)?, Vec::new()),
+            Located::In { topic, partitions, took } => {
+                turn.cost(took);
+                (topic, partitions)
+            }
+            Located::TopicNeeded(known) => {
+                turn.cost(Duration::ZERO);
+                (self.topic_of(known)?, Vec::new())
+            }
         };
         let taken = Arc::new(taken);
         match question {
@@ -105,13 +122,14 @@ impl Asking<'_> {
                 let Some(here) = here else {
                     return Ok(not_assigned(topic, partition, offset));
                 };
-                self.record(until, topic, &here, offset, taken)
+                self.record(&mut turn, until, topic, &here, offset, taken)
                     .await
                     .map(|it| Explanation::Record(it.into()))
             }
-            Question::Key { key, .. } => {
-                self.key(until, topic, partitions, key, taken).await.map(Explanation::Key)
-            }
+            Question::Key { key, .. } => self
+                .key(&mut turn, until, topic, partitions, key, taken)
+                .await
+                .map(Explanation::Key),
         }
     }
 
@@ -126,8 +144,15 @@ impl Asking<'_> {
         }
     }
 
+    /// A turn to ask; none if too many ask to get one soon.
+    async fn turn(&self) -> Result<Option<Turn<'_>>, Gone> {
+        let turn = self.turns.take().await;
+        if self.control.is_closed() { Err(Gone) } else { Ok(turn) }
+    }
+
     async fn record(
         &self,
+        turn: &mut Turn<'_>,
         until: Until,
         topic: String,
         here: &InPartition,
@@ -139,14 +164,15 @@ impl Asking<'_> {
         let mut answers = Vec::new();
         if Known::is_taken(here, offset) && here.held_by_span == 0 {
             let wanted = Wanted::Record { epoch, offset };
-            answers = self.inspect(until, wanted, taken).await?;
+            answers = self.inspect(turn, until, wanted, taken).await?;
         }
         let look = |reply| Ask::Look(Look::Offset { epoch, offset, reply });
         let entered = self.ask(until, look).await?;
         let entered = entered.ok_or_else(|| no_answer([Part::Coordinator]))?;
         let silent = silent(&answers);
         let settled = answers.iter().flatten().any(|answer| answer.settled);
-        let found = answers.into_iter().flatten().flat_map(|answer| answer.found).next();
+        let found =
+            answers.into_iter().flatten().flat_map(|answer| answer.found.into_values()).next();
         let (found, lane) = found.map_or((None, None), |it| (Some(it.place), it.lane));
         let place = Known { offset, here, found, settled, entered }.place();
         if place == Place::InTransit && !silent.is_empty() {
@@ -161,6 +187,7 @@ impl Asking<'_> {
 
     async fn key(
         &self,
+        turn: &mut Turn<'_>,
         until: Until,
         topic: String,
         partitions: Vec<InPartition>,
@@ -170,13 +197,13 @@ impl Asking<'_> {
         let text = key_text(&key);
         let stays = partitions.iter().map(|it| (it.epoch, it.lane)).collect();
         let wanted = Wanted::Key { key, stays };
-        let answers = self.inspect(until, wanted, Arc::clone(&taken)).await?;
+        let answers = self.inspect(turn, until, wanted, Arc::clone(&taken)).await?;
         let mut all = Inspected::default();
         let (mut batches, silent) = (vec![0; answers.len()], silent(&answers));
         for (index, answer) in answers.into_iter().enumerate() {
             let Some(answer) = answer else { continue };
             batches[index] = answer.batches;
-            answer.found.into_iter().for_each(|found| all.add(found));
+            answer.found.into_values().for_each(|found| all.add(found));
         }
         let mut explanation = KeyExplanation { topic, key: text, partitions: Vec::new() };
         for here in partitions {
@@ -190,8 +217,7 @@ impl Asking<'_> {
                 return Err(no_answer(silent));
             }
             let more = (0..).zip(&batches).any(|(index, batches)| concerned(index) && *batches > 0);
-            let found = all.found.iter().position(|found| found.epoch == here.epoch);
-            let found = found.map(|index| all.found.swap_remove(index));
+            let found = all.found.remove(&here.epoch);
             let told = in_partition(&explanation.topic, &here, found, more, &taken);
             explanation.partitions.extend(told);
         }
@@ -201,6 +227,7 @@ impl Asking<'_> {
     /// Asks all routers; of one that does not answer in time there is none.
     async fn inspect(
         &self,
+        turn: &mut Turn<'_>,
         until: Until,
         wanted: Wanted,
         taken: Arc<TakenAt>,
@@ -213,9 +240,15 @@ impl Asking<'_> {
                 (Inquiry { wanted, taken, reply }, answer)
             })
             .unzip();
+        turn.asks();
         self.send(Ask::Inspect(inspects))?;
         let answers = answers.into_iter().map(|answer| self.answer(until.arbiters, answer));
-        join_all(answers).await.into_iter().collect()
+        let answers: Vec<Option<Inspected>> =
+            join_all(answers).await.into_iter().collect::<Result<_, _>>()?;
+        // They looked at the same time: what it cost is what it cost the one with most to look at.
+        let took = answers.iter().flatten().map(|answer| answer.took).max();
+        turn.cost(took.unwrap_or_default());
+        Ok(answers)
     }
 
     /// Asks one part; none if it does not answer in time.
@@ -248,7 +281,7 @@ impl Asking<'_> {
 }
 
 fn all_ages(reply: oneshot::Sender<TakenAt>) -> Look {
-    Look::Ages { of: None, reply }
+    Look::Ages { reply }
 }
 
 fn no_answer(parts: impl IntoIterator<Item = Part>) -> ExplainError {

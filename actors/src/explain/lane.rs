@@ -13,7 +13,8 @@ pub struct Lanes {
     pub lanes: Vec<Lane>,
     /// How many lanes there are of the state that was asked for.
     pub matching: u64,
-    /// Parts of the pipeline that did not answer in time: their lanes are not among these.
+    /// Parts of the pipeline that did not answer in time, or that so many ask of that they could not
+    /// be asked: their lanes are not among these.
     pub unanswered: Vec<String>,
 }
 

@@ -3,7 +3,8 @@
 //! Each question carries the way back of its answer. Whoever asked may have gone: then the answer
 //! is dropped, and nobody is the worse for it.
 
-use std::collections::HashMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,12 @@ pub(crate) enum Located {
     /// It is of one of these, and not said of which.
     TopicNeeded(Vec<String>),
     /// The partitions that are meant, of those that it has.
-    In { topic: String, partitions: Vec<InPartition> },
+    In {
+        topic: String,
+        partitions: Vec<InPartition>,
+        /// How long the poll thread looked.
+        took: Duration,
+    },
 }
 
 /// One partition on the poll thread.
@@ -86,19 +92,18 @@ pub(crate) enum Wanted {
     Longest { state: Option<LaneState>, limit: usize },
     /// One record.
     Record { epoch: Epoch, offset: Offset },
-    /// The records of a key, in these stays.
-    Key { key: Vec<u8>, stays: Vec<(Epoch, Option<LaneId>)> },
+    /// The records of a key, in these stays: each with the lane of all of them, where they have one
+    /// in common.
+    Key { key: Vec<u8>, stays: HashMap<Epoch, Option<LaneId>> },
 }
 
 impl Wanted {
-    /// Whether this record is among those asked for.
+    /// Whether this record is among those asked for. Costs the same however many stays are asked for.
     pub(crate) fn has(&self, epoch: Epoch, offset: Offset, key: Option<&[u8]>) -> bool {
         match self {
             Self::Longest { .. } => false,
-            Self::Record { epoch: of, offset: at } => *of == epoch && *at == offset,
-            Self::Key { key: asked, stays } => {
-                key == Some(asked) && stays.iter().any(|(of, _)| *of == epoch)
-            }
+            Self::Record { epoch: of, offset: at } => *at == offset && *of == epoch,
+            Self::Key { key: asked, stays } => key == Some(asked) && stays.contains_key(&epoch),
         }
     }
 }
@@ -110,25 +115,33 @@ pub(crate) struct Inspected {
     pub(crate) lanes: Vec<(LaneRank, Lane)>,
     /// How many lanes there are of the state that was asked for.
     pub(crate) matching: u64,
-    /// Of the records that were asked for, the first of each stay.
-    pub(crate) found: Vec<Found>,
+    /// Of the records that were asked for, the first of each stay: never more than stays are asked
+    /// for.
+    pub(crate) found: BTreeMap<Epoch, Found>,
     /// The record that was asked for is settled, which the ledger may not know yet.
     pub(crate) settled: bool,
     /// Batches on their way here.
     pub(crate) batches: usize,
+    /// How long the arbiter looked, without its senders.
+    pub(crate) took: Duration,
 }
 
 impl Inspected {
     /// Adds records that were found, to those of the same stay if there are some.
     pub(crate) fn add(&mut self, new: Found) {
-        let Some(known) = self.found.iter_mut().find(|found| found.epoch == new.epoch) else {
-            return self.found.push(new);
-        };
-        let records = known.records + new.records;
-        if new.offset < known.offset {
-            *known = new;
+        match self.found.entry(new.epoch) {
+            Entry::Vacant(place) => {
+                place.insert(new);
+            }
+            Entry::Occupied(known) => {
+                let known = known.into_mut();
+                let records = known.records + new.records;
+                if new.offset < known.offset {
+                    *known = new;
+                }
+                known.records = records;
+            }
         }
-        known.records = records;
     }
 }
 
@@ -159,8 +172,8 @@ pub(crate) struct Found {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum Look {
-    /// When what was taken in, of all partitions or of these stays.
-    Ages { of: Option<Vec<Epoch>>, reply: oneshot::Sender<TakenAt> },
+    /// When what was taken in, of all partitions.
+    Ages { reply: oneshot::Sender<TakenAt> },
     /// Whether a record is settled; none: the stay is over.
     Offset { epoch: Epoch, offset: Offset, reply: oneshot::Sender<Option<Entered>> },
 }
@@ -173,9 +186,9 @@ pub(crate) struct Entered {
     pub(crate) base: Option<Offset>,
 }
 
-/// When what was taken in, by stay.
+/// When what was taken in, by stay. Shared with the ledgers: to ask copies no ages.
 #[derive(Debug, Default)]
-pub(crate) struct TakenAt(pub(crate) HashMap<Epoch, Ages>);
+pub(crate) struct TakenAt(pub(crate) HashMap<Epoch, Arc<Ages>>);
 
 impl TakenAt {
     /// When a record was taken in, to within a commit interval.

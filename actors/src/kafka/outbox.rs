@@ -67,10 +67,9 @@ impl Outboxes {
         self.0.iter().all(|outbox| !outbox.waiting.is_empty())
     }
 
-    /// How many records like this wait for room at a router.
-    pub(super) fn count(&self, is: impl Fn(&Record) -> bool) -> usize {
-        let batches = self.0.iter().flat_map(|outbox| outbox.waiting.iter().chain([&outbox.open]));
-        batches.flatten().filter(|record| is(record)).count()
+    /// The records that wait for room at a router; those of one in order.
+    pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.0.iter().flat_map(|outbox| outbox.waiting.iter().chain([&outbox.open])).flatten()
     }
 
     /// Lets go of the records of some stays, and says how many there were.

@@ -8,6 +8,7 @@
 mod commit;
 mod group;
 mod locate;
+mod sought;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! What waits, and why: the lanes of a pipeline, and where a record or a key is.
 //!
 //! The parts of the pipeline are asked, which takes two seconds at the most; meanwhile the thread
-//! that serves this does other things.
+//! that serves this does other things. However many ask, few questions are on their way at a time.
 
 use std::collections::BTreeMap;
 
@@ -109,7 +109,9 @@ async fn explain(Named(handle): Named, request: HttpRequest) -> Result<HttpRespo
             let detail = error.to_string();
             Err(Problem::new(StatusCode::BAD_REQUEST, &detail).with("topic", detail))
         }
-        Err(error @ ExplainError::NoAnswer { .. }) => Err(no_answer(error.to_string())),
+        Err(error @ (ExplainError::Busy | ExplainError::NoAnswer { .. })) => {
+            Err(no_answer(error.to_string()))
+        }
     }
 }
 
@@ -169,7 +171,8 @@ enum NoAnswer {}
 impl IntoResponses for NoAnswer {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let error = ExplainError::NoAnswer { parts: vec!["arbiter 0".to_owned()] };
-        no_answer(error.to_string())
-            .documented("What would know did not answer within two seconds.")
+        no_answer(error.to_string()).documented(
+            "What would know did not answer within two seconds, or too much is asked at a time.",
+        )
     }
 }
