@@ -1,13 +1,15 @@
-//! The bodies of requests: JSON objects in which no key comes twice.
+//! The bodies of requests: JSON objects in which no key comes twice, and none is very long.
 //!
 //! Of two values of one key a reader takes the first, the last or neither (RFC 8259, section 4), so
-//! that who sends both may not get what they mean; TOML does not take them either. A body is read
-//! once, as it comes; how deep it may be nested is for `serde_json` to say.
+//! that who sends both may not get what they mean; TOML does not take them either. And what is wrong
+//! is told by the path of its key: a body of one long key with a hundred thousand short ones in it
+//! would otherwise become that many long paths. A body is read once, as it comes; how deep it may be
+//! nested is for `serde_json` to say.
 
 use std::cell::OnceCell;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::settings::Body;
@@ -15,9 +17,9 @@ use crate::settings::Body;
 /// Why a body is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum Unread {
-    /// A key comes twice in one object: its path, as problems name keys.
-    #[error("{0}: {TWICE}")]
-    Twice(String),
+    /// A key is not taken: its path, as problems name keys, and why.
+    #[error("{0}: {1}")]
+    Key(String, &'static str),
     /// It is some other value.
     #[error("it is {0}")]
     NoObject(&'static str),
@@ -26,26 +28,34 @@ pub enum Unread {
     NoJson(serde_json::Error),
 }
 
-/// What is said of a key that comes twice.
-pub const TWICE: &str = "it is given twice";
+const TWICE: &str = "it is given twice";
+const TOO_LONG: &str = "with those around it, the key is longer than 512 bytes";
+
+/// The longest path of a key, in bytes; the longest that means something has 50 and the name of a
+/// header.
+const LONGEST: usize = 512;
+
+/// So much is told of a path that is too long, in characters.
+const TOLD: usize = 64;
 
 /// The object that a body holds.
 ///
 /// # Errors
-/// It holds none, or one with a key that comes twice, of which the first is told.
+/// It holds none, or one with keys that are not taken, of which the first is told.
 pub fn object(bytes: &[u8]) -> Result<Body, Unread> {
-    let twice = OnceCell::new();
+    let refused = OnceCell::new();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let read = Once { place: &Place::Top, twice: &twice }.deserialize(&mut deserializer);
+    let top = Once { place: &Place::Top, length: 0, refused: &refused };
+    let read = top.deserialize(&mut deserializer);
     let read = read.and_then(|value| deserializer.end().map(|()| value));
-    match (read, twice.into_inner()) {
+    match (read, refused.into_inner()) {
         (Ok(Value::Object(object)), _) => Ok(object),
         (Ok(Value::Null), _) => Err(Unread::NoObject("null")),
         (Ok(Value::Bool(_)), _) => Err(Unread::NoObject("a boolean")),
         (Ok(Value::Number(_)), _) => Err(Unread::NoObject("a number")),
         (Ok(Value::String(_)), _) => Err(Unread::NoObject("a text")),
         (Ok(Value::Array(_)), _) => Err(Unread::NoObject("a list")),
-        (Err(_), Some(field)) => Err(Unread::Twice(field)),
+        (Err(_), Some((key, why))) => Err(Unread::Key(key, why)),
         (Err(error), None) => Err(Unread::NoJson(error)),
     }
 }
@@ -59,12 +69,15 @@ enum Place<'a> {
     Item(&'a Place<'a>, usize),
 }
 
-/// As the problems of routes name theirs: `route 1, request 2, url`.
+/// As the problems of routes name theirs: `route 1, request 2, header X-Tenant`.
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Top => Ok(()),
             Self::Key(Self::Top, key) => f.write_str(key),
+            Self::Key(Self::Key(around @ Self::Item(..), "headers"), key) => {
+                write!(f, "{around}, header {key}")
+            }
             Self::Key(around @ Self::Item(..), key) => write!(f, "{around}, {key}"),
             Self::Key(around, key) => write!(f, "{around}.{key}"),
             Self::Item(around, at) => write!(f, "{around} {at}"),
@@ -76,8 +89,10 @@ impl fmt::Display for Place<'_> {
 #[derive(Clone, Copy)]
 struct Once<'a> {
     place: &'a Place<'a>,
-    /// The key that came twice.
-    twice: &'a OnceCell<String>,
+    /// The bytes of the keys around it.
+    length: usize,
+    /// The key that is not taken, and why.
+    refused: &'a OnceCell<(String, &'static str)>,
 }
 
 impl<'de> DeserializeSeed<'de> for Once<'_> {
@@ -125,6 +140,11 @@ impl<'de> Visitor<'de> for Once<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
+        if matches!(self.place, Place::Top) {
+            // It is no object: whatever it holds, that is what is wrong with it.
+            while items.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(Value::Array(list));
+        }
         loop {
             let place = &Place::Item(self.place, list.len() + 1);
             match items.next_element_seed(Once { place, ..self })? {
@@ -138,12 +158,23 @@ impl<'de> Visitor<'de> for Once<'_> {
         let mut object = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             let place = &Place::Key(self.place, &key);
-            if object.contains_key(&key) {
+            // The separator counts too: there may be many keys of no length.
+            let length = self.length + key.len() + 1;
+            let refused = if length > LONGEST {
+                let path: String = place.to_string().chars().take(TOLD).collect();
+                Some((format!("{path}..."), TOO_LONG))
+            } else if object.contains_key(&key) {
+                Some((place.to_string(), TWICE))
+            } else {
+                None
+            };
+            if let Some(refused) = refused {
+                let why = refused.1;
                 // Nothing is read after the first.
-                let _ = self.twice.set(place.to_string());
-                return Err(A::Error::custom(TWICE));
+                let _ = self.refused.set(refused);
+                return Err(A::Error::custom(why));
             }
-            let value = entries.next_value_seed(Once { place, ..self })?;
+            let value = entries.next_value_seed(Once { place, length, ..self })?;
             object.insert(key, value);
         }
         Ok(Value::Object(object))
@@ -174,17 +205,30 @@ mod tests {
             (r#"{"route": [{}, {"when": "", "when": ""}]}"#, "route 2, when"),
             (
                 r#"{"route": [{"request": [{"headers": {"X": "", "X": ""}}]}]}"#,
-                "route 1, request 1, headers.X",
+                "route 1, request 1, header X",
             ),
             (r#"{"a": [[{"b": 1, "b": 1}]]}"#, "a 1 1, b"),
         ] {
             assert!(
-                matches!(object(text.as_bytes()), Err(Unread::Twice(it)) if it == key),
+                matches!(object(text.as_bytes()), Err(Unread::Key(it, TWICE)) if it == key),
                 "{text}"
             );
         }
         let once = r#"{"a": {"a": [{"a": 1}, {"a": 2}]}, "A": {"a": 3}, "a.a": 4}"#;
         assert!(object(once.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_key_that_is_very_long_with_those_around_it_is_refused() {
+        let nested = |key: &str, depth: usize| {
+            format!("{}1{}", format!("{{\"{key}\":").repeat(depth), "}".repeat(depth))
+        };
+        assert!(object(nested(&"x".repeat(511), 1).as_bytes()).is_ok());
+        assert!(object(nested(&"x".repeat(50), 10).as_bytes()).is_ok());
+        for text in [nested(&"x".repeat(512), 1), nested(&"x".repeat(51), 10)] {
+            let Err(Unread::Key(key, TOO_LONG)) = object(text.as_bytes()) else { panic!("{text}") };
+            assert_eq!(key.len(), TOLD + "...".len());
+        }
     }
 
     #[test]
@@ -195,6 +239,7 @@ mod tests {
             ("1.5", "number"),
             ("\"a\"", "text"),
             ("[]", "list"),
+            (r#"[{"a": 1, "a": 2}]"#, "list"),
             ("", "EOF"),
             ("{", "EOF"),
             ("{} {}", "trailing"),

@@ -2,6 +2,8 @@
 //!
 //! Each check says what is wrong at the place of one of the settings, and names the other.
 
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -51,12 +53,9 @@ fn is_pattern(topic: &str) -> bool {
     topic.starts_with('^')
 }
 
-fn repeated<T: PartialEq>(values: &[T]) -> Option<&T> {
-    values
-        .iter()
-        .enumerate()
-        .find(|(at, value)| values[..*at].contains(value))
-        .map(|(_, value)| value)
+fn repeated<T: Eq + Hash>(values: &[T]) -> Option<&T> {
+    let mut seen = HashSet::with_capacity(values.len());
+    values.iter().find(|value| !seen.insert(*value))
 }
 
 /// What the expression uses that the C library would silently read as something else.

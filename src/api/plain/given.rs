@@ -82,8 +82,8 @@ pub fn body(request: &HttpRequest, bytes: &[u8]) -> Result<Option<Body>, Refusal
         return Err(fault("model_attributes_type", what.to_owned()));
     }
     json::object(bytes).map(Some).map_err(|unread| match unread {
-        Unread::Twice(key) => {
-            let msg = format!("Value error, {}", json::TWICE);
+        Unread::Key(key, why) => {
+            let msg = format!("Value error, {why}");
             let loc = vec![BODY.into(), key.into()];
             Refusal::faults(vec![Fault { r#type: "value_error", loc, msg }])
         }
