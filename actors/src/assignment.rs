@@ -17,7 +17,8 @@ use crate::kafka::bell::Bell;
 /// How much room is used; written by whoever takes in or lets go, on any thread.
 ///
 /// Relaxed order is enough: each counter stands for itself, and a decision taken on a value that is
-/// a moment old is corrected by the next one.
+/// a moment old is corrected by the next one. Who lets go of the last may miss a partition that lies
+/// down in the same moment; the poll thread looks at all that rest every 0.9 s.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     records: AtomicU64,
@@ -114,8 +115,8 @@ pub struct Assignment {
     slot: usize,
     room: Arc<Room>,
     held: Held,
-    /// Why the partition takes in nothing, as [`Rest`] in a byte, 0 if it does not rest. Written by
-    /// the poll thread; whoever wakes it adds [`WOKEN`].
+    /// Why the partition takes in nothing: [`BUFFER`], [`SPAN`], or neither if it does not rest.
+    /// Written by the poll thread; whoever wakes it adds [`WOKEN`], which alone means nothing.
     resting: AtomicU8,
     /// The lowest offset not settled, as the ledger last said; `i64::MIN` before it did.
     base: AtomicI64,
@@ -283,6 +284,10 @@ impl Assignment {
     /// Wakes the partition; false if it does not rest, or if somebody else has, who then rings the
     /// bell.
     pub(crate) fn unrest(&self) -> bool {
+        // As in `rise`: most do not rest.
+        if self.resting.load(Ordering::SeqCst) == 0 {
+            return false;
+        }
         let before = self.resting.fetch_or(WOKEN, Ordering::SeqCst);
         before & WOKEN == 0 && before != 0
     }

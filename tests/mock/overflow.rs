@@ -93,6 +93,15 @@ fn hold_goes_on_when_older_ones_finish() {
         metrics.count("partition_held", &[("reason", "offset_span")]) == is
     };
     keyway.wait_for_metrics("the partition to be held", |metrics| held(metrics, 1));
+    // Who paused it need not be told that it takes in nothing.
+    let lead = |keyway: &mut Running, order: &str| {
+        let answer = keyway.ask("POST", &format!("/v1/pipelines/default/{order}"), "");
+        assert_eq!(answer.status, 202, "{answer:?}");
+    };
+    lead(&mut keyway, "pause");
+    keyway.wait_for_metrics("it to rest by order alone", |metrics| held(metrics, 0));
+    lead(&mut keyway, "resume");
+    keyway.wait_for_metrics("it to be held again", |metrics| held(metrics, 1));
     stage.endpoint.script(script::ok());
     stage.endpoint.wait_for_all(&sent);
     keyway.wait_for_metrics("the partition to be free", |metrics| held(metrics, 0));

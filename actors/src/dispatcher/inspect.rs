@@ -23,8 +23,8 @@ impl Dispatcher {
     ///   the lanes that are told;
     /// - for a key, a look-up for each stay and the records of its lanes; all records queued, once,
     ///   where each has a lane of its own;
-    /// - for a record, all records queued, once, and those that have just been settled: only its key
-    ///   would tell its lane;
+    /// - for a record, all records queued, once, and those that have just been settled: by default
+    ///   only its key, which is not asked for, would tell its lane;
     /// - for any of them, each record that becomes a dead letter, and each sender at work.
     ///
     /// Kept until the answer leaves is at most a lane for each stay that is asked for, or `limit`.

@@ -2,7 +2,8 @@
 //!
 //! Questions are answered on the threads that deliver, between records. So few are on their way at a
 //! time, and after each the next waits in proportion to what it cost those threads: however many ask,
-//! questions take a small part of their time. Who waits costs them nothing.
+//! questions take a tenth of their time, as long as one costs some milliseconds. Who waits costs them
+//! nothing.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,8 +19,8 @@ pub(super) const AT_A_TIME: usize = 4;
 /// take a tenth of a thread's time.
 const REST: u32 = 9;
 
-/// The longest that a question waits for its turn, and the longest that all rest. What costs a thread
-/// more than a ninth of it takes a larger part, but no more than [`AT_A_TIME`] of it in this time.
+/// The longest that a question waits for its turn, and the longest that all rest. Where those on
+/// their way at a time cost a thread more than a ninth of it together, they take a larger part.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Whose turn it is to ask.

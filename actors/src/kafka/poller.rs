@@ -329,11 +329,10 @@ impl Poller {
 
     /// Takes one slice from a partition, as much as there is room for.
     fn slice(&mut self, slot: usize) -> Result<(), PipelineError> {
-        if self.taking != Taking::Open {
-            return Ok(());
-        }
         let Some(partition) = self.partitions.get_mut(&slot) else { return Ok(()) };
-        if partition.draining {
+        if self.taking != Taking::Open || partition.draining {
+            // What it rested for keeps nothing from it now. All are looked at when the intake opens.
+            partition.assignment().rise();
             return Ok(());
         }
         let room = match partition.admission() {

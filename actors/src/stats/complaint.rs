@@ -2,15 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-/// The latest complaint, until it is withdrawn. Made and withdrawn when librdkafka reports, a few
-/// times a second at the most, and never for a record.
+/// The latest complaint, until it is withdrawn. Made and withdrawn when librdkafka reports, which is
+/// many times a second at the worst, and never for a record.
 #[derive(Debug, Default)]
 pub(crate) struct Complaint(Mutex<Option<String>>);
 
 impl Complaint {
     /// What is wrong, in place of what was said before. What is `vague` (that no broker is left)
-    /// stands only where nothing more exact was said: librdkafka says that again and again, and
-    /// why once.
+    /// stands only where nothing more exact was said: librdkafka says that more often than why.
     pub(crate) fn make(&self, what: String, vague: bool) {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !vague || said.is_none() {

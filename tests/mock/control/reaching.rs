@@ -27,7 +27,7 @@ fn a_broker_that_does_not_answer_is_told_with_why_until_it_does() {
     stage.mock.down();
     let mut keyway = stage.serve().start();
     assert_eq!(stage.start_consumer(&mut keyway, "one").status, 200);
-    // Librdkafka says once why, and then again and again that no broker is left.
+    // librdkafka says why, and then, more often, that no broker is left.
     wait_told(&mut keyway, "starting", Some("Connection refused"));
     wait_for("librdkafka to say more", || {
         let log = keyway.log();
