@@ -251,11 +251,12 @@ fn of_process(families: &mut Families, lines_dropped: u64) {
     );
 }
 
-/// Why pipelines that are to run do not, where there is nothing that could tell of itself.
+/// Why pipelines that are to run do not, where there is nothing that could tell of itself. Who asks
+/// may have no token: what made one fail, which may name files and other pipelines, is told elsewhere.
 fn hindrances(roster: &Roster) -> Vec<String> {
     let why = |phase: Phase| match phase {
         Phase::Starting => Some("is starting".to_owned()),
-        Phase::Failed(why) => Some(format!("has failed: {why}")),
+        Phase::Failed(_) => Some("has failed: /v1/pipelines says why".to_owned()),
         Phase::Up | Phase::Stopped => None,
     };
     let of_all = match roster.stage() {

@@ -2,8 +2,9 @@
 //!
 //! A file is written whole beside its place, brought to the disk, and then put there by its name, so
 //! that a crash leaves the old one or the new one. A change that the disk does not confirm is taken
-//! back: what is answered as not kept is not found at the next start. Definitions hold secrets: folder
-//! and files are for this user alone. One process at a time has the folder.
+//! back: what is answered as not kept is not found by the next process, unless the machine fails before
+//! the disk has that too. Definitions hold secrets: folder and files are for this user alone. One
+//! process at a time has the folder.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};

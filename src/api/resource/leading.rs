@@ -82,8 +82,9 @@ async fn resume(
 /// Drain a pipeline
 ///
 /// It takes in nothing more, delivers what it holds, commits, leaves its group and stops. It stays
-/// known, and stays stopped after a restart of the process. Being deleted, restarted or stopped while
-/// it drains makes it let go of what it has not begun with; requests under way finish all the same.
+/// known. With `--state-dir`, one made through the API stays stopped after a restart of the process.
+/// Being deleted, restarted or stopped while it drains makes it let go of what it has not begun with;
+/// requests under way finish all the same.
 #[utoipa::path(
     post,
     path = "/pipelines/{name}/drain",

@@ -149,7 +149,7 @@ async fn create(
         (status = 201, description = "It was made.", body = Resource, example = Resource::example),
         (
             status = 202,
-            description = "It ends, and starts as this.",
+            description = "It ends, and starts as this, unless it is to stay stopped.",
             body = Resource,
             example = Resource::example,
         ),
@@ -277,7 +277,7 @@ fn object(body: Given) -> Result<Body, Problem> {
         _ => Problem::new(StatusCode::BAD_REQUEST, format!("the body did not come: {error}")),
     })?;
     json::object(&body).map_err(|unread| match unread {
-        Unread::Twice(key) => invalid(&key, json::TWICE),
+        Unread::Key(key, why) => invalid(&key, why),
         other => {
             let detail = format!("expected a JSON object with the keys of a [[pipeline]]: {other}");
             Problem::new(StatusCode::BAD_REQUEST, detail)
