@@ -34,19 +34,6 @@ pub enum Sharing {
     Consumers,
 }
 
-impl Sharing {
-    /// How one shares that was kept before this was noted: a consumer is known to its brokers by its
-    /// own name, which hardly anybody else writes down.
-    pub fn of_unmarked(body: &Body) -> Self {
-        let client_id = body.get("kafka").and_then(|kafka| kafka.get("client.id"));
-        if client_id.is_some() && client_id == body.get("name") {
-            Self::Consumers
-        } else {
-            Self::Alone
-        }
-    }
-}
-
 /// What is wrong with a definition: the key, where it is one's, and what.
 pub type Wrong = Vec<(Option<String>, String)>;
 
