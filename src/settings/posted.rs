@@ -27,7 +27,7 @@ use super::sources::Typed;
 use super::table;
 use super::typed::{Layer, Properties, Property};
 use super::types::{ApiSettings, PipelineSettings, SinkSettings};
-use super::value::names;
+use super::value::brokers::{address, addresses};
 
 /// A JSON object.
 pub type Body = Map<String, Value>;
@@ -152,20 +152,6 @@ impl Base {
         let allowed = self.allowed_brokers.as_deref().unwrap_or_default();
         addresses(brokers).any(|it| !own.contains(&it) && !allowed.contains(&it))
     }
-}
-
-fn addresses(brokers: &str) -> impl Iterator<Item = String> {
-    brokers.split(',').map(address)
-}
-
-/// A broker as `host:port`, as two that mean the same are written the same.
-fn address(broker: &str) -> String {
-    let broker = broker.trim().to_ascii_lowercase();
-    let host = broker.split_once("://").map_or(broker.as_str(), |(_, rest)| rest);
-    let has_port = host.rsplit_once(':').is_some_and(|(before, port)| {
-        !port.contains(']') && (!before.contains(':') || before.ends_with(']'))
-    });
-    if has_port { host.to_owned() } else { format!("{host}:{}", names::BROKER_PORT) }
 }
 
 /// A body as it may be shown: `***` in place of each secret.

@@ -85,10 +85,11 @@ impl Definition {
     /// first, and at every start.
     pub fn contradiction(&self, others: &[Self]) -> Option<String> {
         let own = self.settings.as_ref().ok()?;
-        others.iter().find_map(|other| {
+        let others = others.iter().filter_map(|other| {
             let both = [self.sharing, other.sharing] == [Sharing::Consumers; 2];
-            settings::contradiction(other.settings.as_ref().ok()?, own, both)
-        })
+            Some((other.settings.as_deref().ok()?, both))
+        });
+        settings::contradiction(own, others)
     }
 
     /// Whether another would make the same pipeline.

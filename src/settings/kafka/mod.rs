@@ -17,7 +17,7 @@ use super::paths::Paths;
 use super::problem::{Place, Problems, nearest, suggestion};
 use super::text_file::read_secret;
 use super::typed::{Properties, Property, Text};
-use super::value::names;
+use super::value::brokers;
 
 /// The brokers.
 pub const BOOTSTRAP: &str = "bootstrap.servers";
@@ -228,7 +228,7 @@ fn main_name(name: &str) -> &str {
 /// Whether librdkafka takes this property, and Keyway its value.
 fn check(name: &str, text: &Text, place: &Place) -> Result<(), String> {
     if main_name(name) == BOOTSTRAP {
-        return names::brokers(&text.value)
+        return brokers::list(&text.value)
             .map(|_| ())
             .map_err(|refused| format!("expected {}, got {}", refused.expected, text.shown()));
     }
