@@ -176,6 +176,19 @@ fn hidden(body: &Body) -> Vec<String> {
     keys
 }
 
+/// Which key of librdkafka's properties in a body a message of librdkafka is about, as the body
+/// spells it; `None` where it is about none that the body gives. `letters`: the client for dead
+/// letters is meant, for which its own properties hold, and those of the pipeline's.
+pub fn refused_property(body: &Body, message: &str, letters: bool) -> Option<String> {
+    let mut keys = Vec::new();
+    each_value(&mut body.clone(), "", &mut |key, _| keys.push(key.to_owned()));
+    let sections = if letters { &["dead_letter.kafka.", "kafka."][..] } else { &["kafka."] };
+    sections.iter().find_map(|section| {
+        let given: Vec<&str> = keys.iter().filter_map(|key| key.strip_prefix(section)).collect();
+        Some(format!("{section}{}", kafka::named_in(message, &given)?))
+    })
+}
+
 /// Calls with each plain value, also those in lists, and its key, dotted.
 fn each_value(body: &mut Body, section: &str, visit: &mut impl FnMut(&str, &mut Value)) {
     for (key, value) in body {

@@ -57,7 +57,7 @@ impl Definition {
     pub fn of_body(body: Body, sharing: Sharing, base: &Base) -> Result<Self, Wrong> {
         let settings = base.pipeline(&body).map_err(|problems| told(&problems))?;
         let tried = wiring::try_pipeline(&settings);
-        tried.map_err(|why| vec![(why.field(&settings), why.to_string())])?.let_go();
+        tried.map_err(|why| vec![(why.field(&body), why.to_string())])?.let_go();
         Ok(Self::of_api(body, sharing, Ok(Arc::new(settings))))
     }
 

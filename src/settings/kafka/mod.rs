@@ -44,14 +44,6 @@ impl KafkaProperties {
         self.iter().map(|(name, value)| (name, if is_secret(name) { "***" } else { value }))
     }
 
-    /// Those that a message of librdkafka names, which it does between backticks, sometimes with a
-    /// value (`a=b`).
-    pub fn named_in<'a>(&'a self, message: &'a str) -> impl Iterator<Item = &'a str> {
-        let quoted = message.split('`').skip(1).step_by(2);
-        let names = quoted.map(|it| main_name(it.split_once('=').map_or(it, |(name, _)| name)));
-        names.filter(|name| self.0.contains_key(*name))
-    }
-
     /// Those of `properties` that concern a consumer.
     pub(super) fn for_consumer(properties: &Properties) -> Self {
         Self::without(properties, known::PRODUCER)
@@ -155,6 +147,14 @@ const OF_BODIES: [&str; 14] = [
     "ssl.key.pem",
     "ssl.sigalgs.list",
 ];
+
+/// Of some properties the one that a message of librdkafka names first, as it is spelled there. It
+/// names them by any name, between backticks and sometimes with a value (`a=b`).
+pub(super) fn named_in<'a>(message: &str, given: &[&'a str]) -> Option<&'a str> {
+    let quoted = message.split('`').skip(1).step_by(2);
+    let mut names = quoted.map(|it| main_name(it.split_once('=').map_or(it, |(name, _)| name)));
+    names.find_map(|named| given.iter().copied().find(|name| main_name(name) == named))
+}
 
 /// Whether a property is for the configuration alone, not for those who can only reach the API:
 /// with it librdkafka opens a file (also the one that a `_file` twin names), loads a library, runs a
