@@ -15,6 +15,7 @@ use super::reader::Found;
 use super::table;
 use super::typed::Properties;
 use super::types::RetrySettings;
+use super::value::brokers::Cluster;
 use super::value::{in_words, names};
 
 /// What a revoke must leave of `max.poll.interval.ms`, for the last commit and its answer.
@@ -163,8 +164,9 @@ pub fn dead_letter(
     producer: &Properties,
     problems: &mut Problems,
 ) {
-    let brokers = |properties: &Properties| properties.get(BOOTSTRAP).map(|p| p.text.value.clone());
-    if brokers(consumer) != brokers(producer) {
+    let [own, its] = [consumer, producer]
+        .map(|properties| properties.get(BOOTSTRAP).map_or("", |property| &property.text.value));
+    if !Cluster::of(own).has_one_of(its) {
         return;
     }
     let topic = &dead_letter.value;

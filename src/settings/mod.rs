@@ -39,7 +39,7 @@ pub mod value;
 mod tests;
 
 pub use kafka::KafkaProperties;
-pub use posted::{Base, Body, shown as shown_body};
+pub use posted::{Base, Body, refused_property, shown as shown_body};
 pub use problem::Problems;
 pub use resolve::Least;
 pub use side_by_side::contradiction;

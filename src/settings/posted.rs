@@ -27,7 +27,7 @@ use super::sources::Typed;
 use super::table;
 use super::typed::{Layer, Properties, Property};
 use super::types::{ApiSettings, PipelineSettings, SinkSettings};
-use super::value::names;
+use super::value::brokers::{address, addresses};
 
 /// A JSON object.
 pub type Body = Map<String, Value>;
@@ -154,20 +154,6 @@ impl Base {
     }
 }
 
-fn addresses(brokers: &str) -> impl Iterator<Item = String> {
-    brokers.split(',').map(address)
-}
-
-/// A broker as `host:port`, as two that mean the same are written the same.
-fn address(broker: &str) -> String {
-    let broker = broker.trim().to_ascii_lowercase();
-    let host = broker.split_once("://").map_or(broker.as_str(), |(_, rest)| rest);
-    let has_port = host.rsplit_once(':').is_some_and(|(before, port)| {
-        !port.contains(']') && (!before.contains(':') || before.ends_with(']'))
-    });
-    if has_port { host.to_owned() } else { format!("{host}:{}", names::BROKER_PORT) }
-}
-
 /// A body as it may be shown: `***` in place of each secret.
 pub fn shown(body: &Body) -> Body {
     let mut shown = body.clone();
@@ -188,6 +174,19 @@ fn hidden(body: &Body) -> Vec<String> {
         }
     });
     keys
+}
+
+/// Which key of librdkafka's properties in a body a message of librdkafka is about, as the body
+/// spells it; `None` where it is about none that the body gives. `letters`: the client for dead
+/// letters is meant, for which its own properties hold, and those of the pipeline's.
+pub fn refused_property(body: &Body, message: &str, letters: bool) -> Option<String> {
+    let mut keys = Vec::new();
+    each_value(&mut body.clone(), "", &mut |key, _| keys.push(key.to_owned()));
+    let sections = if letters { &["dead_letter.kafka.", "kafka."][..] } else { &["kafka."] };
+    sections.iter().find_map(|section| {
+        let given: Vec<&str> = keys.iter().filter_map(|key| key.strip_prefix(section)).collect();
+        Some(format!("{section}{}", kafka::named_in(message, &given)?))
+    })
 }
 
 /// Calls with each plain value, also those in lists, and its key, dotted.

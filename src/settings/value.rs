@@ -1,8 +1,9 @@
 //! Texts to plain values: numbers, sizes, durations, shares, words.
 //!
-//! Each function takes what was typed and answers with the value, or with what is allowed. Names,
-//! addresses and URLs are in [`names`], what only the delivery over HTTP knows is in [`http`].
+//! Each function takes what was typed and answers with the value, or with what is allowed. Names and
+//! URLs are in [`names`], brokers in [`brokers`], what only the delivery over HTTP knows is in [`http`].
 
+pub mod brokers;
 pub mod http;
 pub mod names;
 

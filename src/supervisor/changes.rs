@@ -32,7 +32,8 @@ impl Handler<Define> for Supervisor {
         };
         let (store, base) = (self.store.clone(), Arc::clone(&self.base));
         let checked = run_blocking(move || {
-            let definition = Definition::of_body(body, over.sharing(), &base);
+            let sharing = over.sharing(old.as_ref().map(|old| old.sharing));
+            let definition = Definition::of_body(body, sharing, &base);
             let definition = definition.map_err(Refused::Invalid)?;
             let is_same = old.is_some_and(|old| old.is_same(&definition));
             if is_same && over == Over::Anything {

@@ -34,19 +34,6 @@ pub enum Sharing {
     Consumers,
 }
 
-impl Sharing {
-    /// How one shares that was kept before this was noted: a consumer is known to its brokers by its
-    /// own name, which hardly anybody else writes down.
-    pub fn of_unmarked(body: &Body) -> Self {
-        let client_id = body.get("kafka").and_then(|kafka| kafka.get("client.id"));
-        if client_id.is_some() && client_id == body.get("name") {
-            Self::Consumers
-        } else {
-            Self::Alone
-        }
-    }
-}
-
 /// What is wrong with a definition: the key, where it is one's, and what.
 pub type Wrong = Vec<(Option<String>, String)>;
 
@@ -70,7 +57,7 @@ impl Definition {
     pub fn of_body(body: Body, sharing: Sharing, base: &Base) -> Result<Self, Wrong> {
         let settings = base.pipeline(&body).map_err(|problems| told(&problems))?;
         let tried = wiring::try_pipeline(&settings);
-        tried.map_err(|why| vec![(why.field(&settings), why.to_string())])?.let_go();
+        tried.map_err(|why| vec![(why.field(&body), why.to_string())])?.let_go();
         Ok(Self::of_api(body, sharing, Ok(Arc::new(settings))))
     }
 
@@ -98,10 +85,11 @@ impl Definition {
     /// first, and at every start.
     pub fn contradiction(&self, others: &[Self]) -> Option<String> {
         let own = self.settings.as_ref().ok()?;
-        others.iter().find_map(|other| {
+        let others = others.iter().filter_map(|other| {
             let both = [self.sharing, other.sharing] == [Sharing::Consumers; 2];
-            settings::contradiction(other.settings.as_ref().ok()?, own, both)
-        })
+            Some((other.settings.as_deref().ok()?, both))
+        });
+        settings::contradiction(own, others)
     }
 
     /// Whether another would make the same pipeline.

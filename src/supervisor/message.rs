@@ -55,12 +55,14 @@ pub enum Over {
 }
 
 impl Over {
-    /// How what is defined shares its group: the plain endpoints, which alone start what has stopped
-    /// as something else, make consumers.
-    pub fn sharing(self) -> Sharing {
-        match self {
-            Self::Stopped => Sharing::Consumers,
-            Self::Nothing | Self::Anything => Sharing::Alone,
+    /// How what is defined shares its group, where one of its name shares its `own` so. The plain
+    /// endpoints, which alone start what has stopped as something else, make consumers; a change
+    /// leaves a consumer one.
+    pub fn sharing(self, own: Option<Sharing>) -> Sharing {
+        match (self, own) {
+            (Self::Stopped, _) => Sharing::Consumers,
+            (Self::Anything, Some(own)) => own,
+            (Self::Anything, None) | (Self::Nothing, _) => Sharing::Alone,
         }
     }
 }

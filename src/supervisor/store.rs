@@ -32,9 +32,9 @@ pub struct Kept {
     version: u32,
     /// What it is to do.
     pub run: Run,
-    /// Whether it was started as a consumer; `None` in a file from before that was noted.
+    /// Whether it was started as a consumer.
     #[serde(default)]
-    consumer: Option<bool>,
+    consumer: bool,
     /// What it is to be.
     pub definition: Body,
 }
@@ -42,17 +42,13 @@ pub struct Kept {
 impl Kept {
     /// To be kept.
     pub fn new(definition: Body, sharing: Sharing, run: Run) -> Self {
-        let consumer = Some(sharing == Sharing::Consumers);
+        let consumer = sharing == Sharing::Consumers;
         Self { version: VERSION, run, consumer, definition }
     }
 
     /// How it shares its group.
     pub fn sharing(&self) -> Sharing {
-        match self.consumer {
-            Some(true) => Sharing::Consumers,
-            Some(false) => Sharing::Alone,
-            None => Sharing::of_unmarked(&self.definition),
-        }
+        if self.consumer { Sharing::Consumers } else { Sharing::Alone }
     }
 }
 

@@ -5,7 +5,7 @@
 use keyway_actors::kafka::admin::AdminError;
 
 use super::SinkRefused;
-use crate::settings::PipelineSettings;
+use crate::settings::{Body, refused_property};
 
 /// Why a pipeline cannot be made of its settings.
 #[derive(Debug, thiserror::Error)]
@@ -22,27 +22,17 @@ pub enum NotTaken {
 const LETTERS: &str = "dead_letter: ";
 
 impl NotTaken {
-    /// The key that it is about, as a body has it, if that can be told.
-    pub fn field(&self, settings: &PipelineSettings) -> Option<String> {
+    /// The key of a body that it is about, if that can be told. Of properties that do not go together
+    /// it is one that the body gives: what it inherits is for others to change.
+    pub fn field(&self, body: &Body) -> Option<String> {
         match self {
-            Self::Kafka(AdminError::Properties(why)) => Some(property(why, settings)),
+            Self::Kafka(AdminError::Properties(why)) => {
+                let of_letters = why.starts_with(LETTERS);
+                let named = refused_property(body, why, of_letters);
+                Some(named.unwrap_or_else(|| "kafka".to_owned()))
+            }
             // What a sink refuses was refused with its key before, but for files.
             Self::Sink(_) | Self::Kafka(_) => None,
         }
     }
-}
-
-/// The property that is refused: of those that do not go together, one that was set.
-fn property(why: &str, settings: &PipelineSettings) -> String {
-    let own = &settings.kafka;
-    let letters = settings.dead_letter.as_ref().filter(|_| why.starts_with(LETTERS));
-    let of_letters = letters.and_then(|letters| {
-        // Those of the pipeline are among its own.
-        let mut named = letters.kafka.named_in(why);
-        named.find(|name| letters.kafka.get(name) != own.get(name))
-    });
-    if let Some(name) = of_letters {
-        return format!("dead_letter.kafka.{name}");
-    }
-    own.named_in(why).next().map_or_else(|| "kafka".to_owned(), |name| format!("kafka.{name}"))
 }

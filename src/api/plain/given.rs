@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::super::json::{self, Unread};
 use super::refused::{Fault, Refusal};
 use crate::settings::Body;
-use crate::settings::value::{self, http, names};
+use crate::settings::value::{self, brokers, http, names};
 
 /// The group of a consumer that is given none, as it is in the service that this stands in for.
 const GROUP: &str = "demo-consumer-group";
@@ -102,7 +102,7 @@ pub fn body(request: &HttpRequest, bytes: &[u8]) -> Result<Option<Body>, Refusal
 pub fn read(query: &str, body: Option<&Body>) -> Result<Given, Vec<Fault>> {
     let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let mut reader = Reader { query, body, faults: Vec::new() };
-    let broker = reader.required("broker", names::brokers);
+    let broker = reader.required("broker", brokers::list);
     let topic = reader.required("topic", names::topic_or_pattern);
     let target = reader.target();
     let group_id = reader.optional("group_id", names::group);

@@ -190,7 +190,25 @@ fn topics(definition: &Body) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use keyway_actors::web::Pipeline;
+
     use super::*;
+    use crate::supervisor::{Member, Origin, Phase, Run};
+
+    #[test]
+    fn a_consumer_runs_until_its_id_can_be_started_again() {
+        let runs = |phase| {
+            let definition = Some(Arc::new(Body::new()));
+            let (origin, run) = (Origin::Api, Run::Stopped);
+            let member = Member { origin, definition, run, phase, leaving: false };
+            let ended = Pipeline { state: State::Stopped, ..Pipeline::without_counts("a") };
+            Consumer::of(&Resource::of("a", member, Some(ended))).map(|it| it.running)
+        };
+        assert_eq!(runs(Phase::Up), Some(true));
+        assert_eq!(runs(Phase::Stopped), Some(false));
+    }
 
     #[test]
     fn what_still_stops_is_told_apart() {

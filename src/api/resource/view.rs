@@ -40,11 +40,18 @@ pub struct Resources {
 }
 
 impl Resource {
-    fn of(name: &str, member: Member, handles: &Handles) -> Self {
-        let handle = handles.get(name).as_ref().map(Pipeline::of);
-        let mut pipeline = handle.unwrap_or_else(|| Pipeline::without_counts(name));
+    /// A pipeline that is there as `member`; `counted` is what its handle tells.
+    ///
+    /// That it has ended is for its phase alone to say: until the supervisor knows, its name, its
+    /// group and its file are taken, and who reads `stopped` is to have them free.
+    pub fn of(name: &str, member: Member, counted: Option<Pipeline>) -> Self {
+        let mut pipeline = counted.unwrap_or_else(|| Pipeline::without_counts(name));
         match member.phase {
-            Phase::Up => {}
+            Phase::Up => {
+                if matches!(pipeline.state, State::Stopped | State::Failed) {
+                    (pipeline.state, pipeline.failure) = (State::Draining, None);
+                }
+            }
             Phase::Starting => pipeline.state = State::Starting,
             Phase::Stopped => pipeline.state = State::Stopped,
             Phase::Failed(why) => {
@@ -75,7 +82,9 @@ impl Resource {
 
     /// The pipeline of that name.
     pub fn named(name: &str, roster: &Roster, handles: &Handles) -> Option<Self> {
-        Some(Self::of(name, roster.get(name)?, handles))
+        // Its phase first: what it counts may then be of later, never of the time before.
+        let member = roster.get(name)?;
+        Some(Self::of(name, member, counted(name, handles)))
     }
 }
 
@@ -88,6 +97,56 @@ impl Resources {
     /// All pipelines.
     pub fn of(roster: &Roster, handles: &Handles) -> Self {
         let all = roster.all().into_iter();
-        Self { pipelines: all.map(|(name, it)| Resource::of(&name, it, handles)).collect() }
+        let of = |(name, it): (String, _)| Resource::of(&name, it, counted(&name, handles));
+        Self { pipelines: all.map(of).collect() }
+    }
+}
+
+fn counted(name: &str, handles: &Handles) -> Option<Pipeline> {
+    handles.get(name).as_ref().map(Pipeline::of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [State; 6] = [
+        State::Starting,
+        State::Running,
+        State::Paused,
+        State::Draining,
+        State::Stopped,
+        State::Failed,
+    ];
+
+    /// What is shown of a pipeline whose handle tells `state`.
+    fn shown(phase: Phase, state: State) -> (State, Option<String>) {
+        let member = Member {
+            origin: Origin::Api,
+            definition: None,
+            run: Run::Stopped,
+            phase,
+            leaving: false,
+        };
+        let failure = (state == State::Failed).then(|| "by itself".to_owned());
+        let told = Pipeline { state, failure, ..Pipeline::without_counts("a") };
+        let pipeline = Resource::of("a", member, Some(told)).pipeline;
+        (pipeline.state, pipeline.failure)
+    }
+
+    #[test]
+    fn what_has_ended_is_shown_so_only_once_its_group_and_file_are_free() {
+        for state in ALL {
+            let expected = match state {
+                State::Stopped | State::Failed => State::Draining,
+                state => state,
+            };
+            assert_eq!(shown(Phase::Up, state), (expected, None), "{state:?}");
+            assert_eq!(shown(Phase::Stopped, state).0, State::Stopped, "{state:?}");
+            let why = Some("it says".to_owned());
+            let failed = shown(Phase::Failed("it says".to_owned()), state);
+            assert_eq!(failed, (State::Failed, why), "{state:?}");
+            assert_eq!(shown(Phase::Starting, state).0, State::Starting, "{state:?}");
+        }
     }
 }

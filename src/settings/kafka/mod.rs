@@ -17,7 +17,7 @@ use super::paths::Paths;
 use super::problem::{Place, Problems, nearest, suggestion};
 use super::text_file::read_secret;
 use super::typed::{Properties, Property, Text};
-use super::value::names;
+use super::value::brokers;
 
 /// The brokers.
 pub const BOOTSTRAP: &str = "bootstrap.servers";
@@ -42,14 +42,6 @@ impl KafkaProperties {
     /// All names and values as they may be shown: `***` in place of a secret.
     pub fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
         self.iter().map(|(name, value)| (name, if is_secret(name) { "***" } else { value }))
-    }
-
-    /// Those that a message of librdkafka names, which it does between backticks, sometimes with a
-    /// value (`a=b`).
-    pub fn named_in<'a>(&'a self, message: &'a str) -> impl Iterator<Item = &'a str> {
-        let quoted = message.split('`').skip(1).step_by(2);
-        let names = quoted.map(|it| main_name(it.split_once('=').map_or(it, |(name, _)| name)));
-        names.filter(|name| self.0.contains_key(*name))
     }
 
     /// Those of `properties` that concern a consumer.
@@ -156,6 +148,14 @@ const OF_BODIES: [&str; 14] = [
     "ssl.sigalgs.list",
 ];
 
+/// Of some properties the one that a message of librdkafka names first, as it is spelled there. It
+/// names them by any name, between backticks and sometimes with a value (`a=b`).
+pub(super) fn named_in<'a>(message: &str, given: &[&'a str]) -> Option<&'a str> {
+    let quoted = message.split('`').skip(1).step_by(2);
+    let mut names = quoted.map(|it| main_name(it.split_once('=').map_or(it, |(name, _)| name)));
+    names.find_map(|named| given.iter().copied().find(|name| main_name(name) == named))
+}
+
 /// Whether a property is for the configuration alone, not for those who can only reach the API:
 /// with it librdkafka opens a file (also the one that a `_file` twin names), loads a library, runs a
 /// program, takes a signal or asks another server.
@@ -228,7 +228,7 @@ fn main_name(name: &str) -> &str {
 /// Whether librdkafka takes this property, and Keyway its value.
 fn check(name: &str, text: &Text, place: &Place) -> Result<(), String> {
     if main_name(name) == BOOTSTRAP {
-        return names::brokers(&text.value)
+        return brokers::list(&text.value)
             .map(|_| ())
             .map_err(|refused| format!("expected {}, got {}", refused.expected, text.shown()));
     }

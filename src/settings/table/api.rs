@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::types::Listen;
-use super::super::value::{self, http, names};
+use super::super::value::{self, brokers, http, names};
 use super::{Knob, Row};
 
 /// Where health, metrics and the API are served.
@@ -60,7 +60,7 @@ pub static API_ALLOWED_BROKERS: Knob<String> = Row::process(
 )
 .list()
 .rare()
-.read(names::broker);
+.read(brokers::one);
 
 /// Whether other machines may ask without one.
 pub static API_INSECURE: Knob<bool> =

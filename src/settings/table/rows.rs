@@ -8,7 +8,7 @@ use keyway_actors::{OffsetOverflow, Ordering};
 use slog::Level;
 
 use super::super::types::LogFormat;
-use super::super::value::{self, names};
+use super::super::value::{self, brokers, names};
 use super::{Knob, Row};
 
 /// The brokers: one of librdkafka's properties, read with those, listed here for its names.
@@ -16,7 +16,7 @@ pub static BROKERS: Knob<String> =
     Row::tuning("kafka.\"bootstrap.servers\"", "KEYWAY_BROKERS", "brokers as host:port,host:port")
         .required()
         .flag("--brokers")
-        .read(names::brokers);
+        .read(brokers::list);
 
 /// The path of the file itself.
 pub static CONFIG: Knob<PathBuf> =

@@ -455,6 +455,14 @@ fn dead_letters_need_a_topic_that_nobody_here_consumes() {
         "[pipeline.dead_letter]\ntopic = \"orders\"\n[pipeline.dead_letter.kafka]\n\"bootstrap.servers\" = \"other:1\"\n[pipeline.http]",
     );
     Typed::file(other_cluster.clone().leak()).settings();
+    // The same brokers, written otherwise.
+    let problems = Typed::file(other_cluster.replace("other:1", "LOCALHOST").leak()).problems();
+    assert_eq!(
+        problems,
+        [
+            "keyway.toml:7: pipeline \"orders\": dead_letter.topic: \"orders\" is consumed by this pipeline itself, by \"orders\" in topics"
+        ]
+    );
     let problems = Typed::file(other_cluster.replace("topic = \"orders\"\n", "").leak()).problems();
     assert_eq!(
         problems,

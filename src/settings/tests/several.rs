@@ -117,6 +117,61 @@ fn two_pipelines_must_not_share_a_topic_in_a_group() {
 }
 
 #[test]
+fn the_same_brokers_written_otherwise_are_one_cluster() {
+    let same = TWO.replace("[\"bills\"]", "[\"orders\"]");
+    let second = |brokers: &str| {
+        let own = format!("name = \"bills\"\nkafka.\"bootstrap.servers\" = \"{brokers}\"");
+        Typed::file(same.replace("name = \"bills\"", &own).leak())
+    };
+    for brokers in ["localhost", "other:1,LOCALHOST:9092", "plaintext://localhost"] {
+        let problems = second(brokers).problems();
+        assert!(problems.len() == 1 && problems[0].contains("consumes \"orders\""), "{problems:?}");
+    }
+    for brokers in ["localhost:1", "other:9092"] {
+        second(brokers).settings();
+    }
+}
+
+/// Beside others that came through the API.
+#[test]
+fn what_two_have_in_common_is_found_among_as_many_as_a_body_has_room_for() {
+    // Comparing each with each would take a test many minutes.
+    const MANY: i32 = 200_000;
+    let settings = Typed::file(TWO).settings();
+    let [mut own, mut other] = [0, 1].map(|at: usize| settings.pipelines[at].clone());
+    let against = |own: &PipelineSettings, other: &PipelineSettings, may_share: bool| {
+        contradiction(own, [(&settings.pipelines[1], true), (other, may_share)])
+    };
+    own.topics = (0..MANY).map(|n| format!("own-{n}")).collect();
+    other.topics = (0..MANY).map(|n| format!("its-{n}")).collect();
+    assert_eq!(against(&own, &other, false), None);
+    other.topics.push("own-199999".to_owned());
+    let refused = "pipeline \"bills\" consumes \"own-199999\" in group \"keyway\" too: \
+                   each record would reach only one of them";
+    assert_eq!(against(&own, &other, false).as_deref(), Some(refused));
+    assert_eq!(against(&other, &own, false).map(|it| it.contains("\"orders\"")), Some(true));
+    assert_eq!(against(&own, &other, true), None);
+    own.partitions = Some((0..MANY).collect());
+    assert_eq!(against(&own, &other, false).as_deref(), Some(refused), "it takes all of them");
+    other.partitions = Some((MANY..2 * MANY).collect());
+    assert_eq!(against(&own, &other, false), None);
+    other.partitions = Some((MANY - 1..2 * MANY).collect());
+    assert_eq!(against(&own, &other, false).as_deref(), Some(refused));
+}
+
+/// Which topics two patterns have in common depends on what the brokers have.
+#[test]
+fn patterns_are_compared_as_they_are_written() {
+    let two = |one: &str, other: &str| {
+        let file = TWO.replace("[\"orders\"]", &format!("[\"{one}\"]"));
+        Typed::file(file.replace("[\"bills\"]", &format!("[\"{other}\"]")).leak())
+    };
+    assert_eq!(two("^orders", "^orders").problems().len(), 1);
+    two("^orders", "orders").settings();
+    two("^orders", "^orders.*").settings();
+}
+
+#[test]
 fn two_members_of_a_group_cannot_be_one_static_member() {
     let problems = Typed::file(TWO).variable("KEYWAY_KAFKA_GROUP_INSTANCE_ID", "me").problems();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Texts to names, addresses and URLs.
+//! Texts to names, URLs and addresses to listen at.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -74,53 +74,6 @@ pub fn group(text: &str) -> Result<String, Refused> {
     Err(Refused::expected(format!(
         "a group name of 1 to {MOST} bytes, without control characters or spaces at its ends"
     )))
-}
-
-/// A list of brokers, as librdkafka takes it: `host:port`, separated by commas.
-pub fn brokers(text: &str) -> Result<String, Refused> {
-    if text.split(',').all(|broker| is_broker(broker.trim())) {
-        return Ok(text.to_owned());
-    }
-    Err(Refused::expected("brokers as host:port, separated by commas"))
-}
-
-/// One broker, without a protocol.
-pub fn broker(text: &str) -> Result<String, Refused> {
-    if is_broker(text) && !text.contains("://") {
-        return Ok(text.to_owned());
-    }
-    Err(Refused::expected("a broker as host:port"))
-}
-
-/// The port of a broker that is given without one, as librdkafka has it.
-pub const BROKER_PORT: &str = "9092";
-
-fn is_broker(text: &str) -> bool {
-    const PROTOCOLS: [&str; 4] = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"];
-    let text = match text.split_once("://") {
-        Some((protocol, rest)) if PROTOCOLS.contains(&protocol.to_ascii_lowercase().as_str()) => {
-            rest
-        }
-        Some(_) => return false,
-        None => text,
-    };
-    // Brackets hold an IPv6 address, whose colons start no port.
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => match rest.split_once(']') {
-            Some((host, port)) => {
-                (host, port.strip_prefix(':').or(port.is_empty().then_some(BROKER_PORT)))
-            }
-            None => return false,
-        },
-        None => match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, Some(BROKER_PORT)),
-        },
-    };
-    let port = port.and_then(|port| port.parse::<u16>().ok());
-    port.is_some_and(|port| port > 0)
-        && !host.is_empty()
-        && !host.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '@'))
 }
 
 /// An absolute `http` or `https` URL, without credentials and fragment.
@@ -250,36 +203,6 @@ mod tests {
         assert!(topic_or_pattern("^orders-[0-9]+$").is_ok());
         for bad in ["", ".", "..", "a b", "ä", "a/b", "^(", &"x".repeat(250)] {
             assert!(topic_or_pattern(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn brokers_are_hosts_with_ports() {
-        for good in [
-            "localhost:9092",
-            "a",
-            "a:1,b:2",
-            "a:1, b:2",
-            "[::1]:9092",
-            "[::1]",
-            "SASL_SSL://a:9093",
-        ] {
-            assert!(brokers(good).is_ok(), "{good}");
-        }
-        for bad in [
-            "",
-            "a:",
-            "a:x",
-            "a:0",
-            "a:70000",
-            "a:1,,b:2",
-            "http://a:1",
-            "a/b:1",
-            "a b:1",
-            "[::1",
-            "u@h:1",
-        ] {
-            assert!(brokers(bad).is_err(), "{bad}");
         }
     }
 

@@ -245,18 +245,6 @@ fn consumers_that_share_a_group_do_so_after_a_kill_too() {
     other["group_id"] = stage.group.clone().into();
     let refused = problem(&keyway.post(&other), 409);
     assert!(refused["detail"].to_string().contains("each record would reach"), "{refused}");
-    keyway.kill();
-    // As they were kept before that was noted.
-    for id in ids {
-        let path = folder.path().join(format!("{id}.json"));
-        let text = fs::read_to_string(&path).expect("it is kept");
-        let mut kept: Value = serde_json::from_str(&text).expect("JSON");
-        assert_eq!(kept.as_object_mut().expect("an object").remove("consumer"), Some(true.into()));
-        fs::write(path, kept.to_string()).expect("written");
-    }
-
-    let mut keyway = serve(&stage, folder.path()).start();
-    run(&mut keyway);
     let sent = stage.produce(numbered(40, 20));
     stage.endpoint.wait_for_all(&sent);
     stage.wait_all_committed();
@@ -274,13 +262,40 @@ fn a_consumer_takes_no_records_of_a_pipeline() {
     let refused = stage.start_consumer(&mut keyway, "one");
     assert_eq!(refused.status, 409, "{refused:?}");
     assert!(refused.text.contains("pipeline \\\"pipeline\\\" consumes"), "{refused:?}");
-    // Once it is defined anew it is a pipeline as well.
     assert_eq!(keyway.lead("pipeline", "drain").status, 202);
     keyway.wait_state("pipeline", "stopped");
     assert_eq!(stage.start_consumer(&mut keyway, "one").status, 200);
     problem(&keyway.lead("pipeline", "restart"), 409);
-    definition["name"] = "one".into();
+    keyway.stop();
+}
+
+/// Whether the definition that `PUT` brings is another or not.
+#[test]
+fn a_consumer_that_is_changed_goes_on_sharing_its_group() {
+    let stage = Stage::new(4);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut keyway = serve(&stage, folder.path()).start();
+    assert_eq!(stage.start_consumer(&mut keyway, "one").status, 200);
+    let mut definition = keyway.show("one")["definition"].clone();
+    assert_eq!(keyway.put(&definition).status, 200, "it is what it was");
+    definition["senders"] = 7.into();
     assert_eq!(keyway.put(&definition).status, 202);
-    assert_eq!(stage.start_consumer(&mut keyway, "two").status, 409);
+    let second = stage.start_consumer(&mut keyway, "two");
+    assert_eq!(second.status, 200, "{second:?}");
+    assert_eq!(keyway.put(&definition).status, 200, "beside the other, too");
+    keyway.kill();
+
+    let mut keyway = serve(&stage, folder.path()).start();
+    for id in ["one", "two"] {
+        keyway.wait_state(id, "running");
+    }
+    // A new one of the same definition is a pipeline, which shares with nobody.
+    definition["name"] = "three".into();
+    problem(&keyway.put(&definition), 409);
+    // And so is one in place of a consumer that was deleted.
+    assert_eq!(keyway.delete("two").status, 202);
+    keyway.wait_gone("two");
+    definition["name"] = "two".into();
+    problem(&keyway.put(&definition), 409);
     keyway.stop();
 }

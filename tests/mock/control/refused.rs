@@ -18,7 +18,12 @@ fn what_is_wrong_with_a_definition_is_named_by_its_field() {
         place[last] = value;
         definition
     };
-    let letters = json!({"topic": "dead", "kafka": {"max.in.flight.requests.per.connection": 9}});
+    let letters = |kafka: Value| json!({"topic": "dead", "kafka": kafka});
+    let for_both = |kafka: Value, own: Value| {
+        let mut definition = with(&["kafka"], kafka);
+        definition["dead_letter"] = letters(own);
+        definition
+    };
     for (definition, field) in [
         (with(&["name"], Value::Null), "name"),
         (with(&["name"], 7.into()), "name"),
@@ -44,9 +49,16 @@ fn what_is_wrong_with_a_definition_is_named_by_its_field() {
         (with(&["kafka"], json!({"session": {"timeout.ms": 400_000}})), "kafka.session.timeout.ms"),
         (with(&["kafka"], json!({"security.protocol": "ssl", "ssl.ca.pem": "no PEM"})), "kafka"),
         (
-            with(&["dead_letter"], letters),
+            with(&["dead_letter"], letters(json!({"max.in.flight.requests.per.connection": 9}))),
             "dead_letter.kafka.max.in.flight.requests.per.connection",
         ),
+        // As it was written, and where.
+        (
+            with(&["dead_letter"], letters(json!({"max.in.flight": 9}))),
+            "dead_letter.kafka.max.in.flight",
+        ),
+        (for_both(json!({"retries": 0}), json!({})), "kafka.retries"),
+        (for_both(json!({"linger.ms": 5}), json!({"retries": 0})), "dead_letter.kafka.retries"),
     ] {
         let refused = problem(&keyway.post(&definition), 400);
         assert!(fields(&refused).contains(&field), "{field}: {refused}");
@@ -58,6 +70,26 @@ fn what_is_wrong_with_a_definition_is_named_by_its_field() {
     assert_eq!(fields(&refused), ["senders", "arbiters"], "{refused}");
     assert_eq!(keyway.ask("GET", "/v1/pipelines", "").json()["pipelines"], json!([]));
     keyway.stop();
+}
+
+/// Whoever sends a body can change what is in it, and nothing else.
+#[test]
+fn of_properties_that_do_not_go_together_the_bodys_own_is_named() {
+    let stage = Stage::new(1);
+    let inherited = [("max.poll.interval.ms", "310000"), ("session.timeout.ms", "400000")];
+    for (inherited, own, field) in [
+        (&inherited[..1], json!({"session.timeout.ms": 400_000}), "kafka.session.timeout.ms"),
+        (&inherited[1..], json!({"max.poll.interval.ms": 310_000}), "kafka.max.poll.interval.ms"),
+        (&inherited[..], json!({"client.id": "a"}), "kafka"),
+    ] {
+        let serve = stage.serve();
+        let mut keyway = inherited.iter().fold(serve, |it, (name, to)| it.kafka(name, to)).start();
+        let mut definition = stage.definition("a");
+        definition["kafka"] = own;
+        let refused = problem(&keyway.post(&definition), 400);
+        assert_eq!(fields(&refused), [field], "{refused}");
+        keyway.stop();
+    }
 }
 
 #[test]
