@@ -245,9 +245,13 @@ impl Asking<'_> {
         let answers = answers.into_iter().map(|answer| self.answer(until.arbiters, answer));
         let answers: Vec<Option<Inspected>> =
             join_all(answers).await.into_iter().collect::<Result<_, _>>()?;
-        // They looked at the same time: what it cost is what it cost the one with most to look at.
-        let took = answers.iter().flatten().map(|answer| answer.took).max();
-        turn.cost(took.unwrap_or_default());
+        // They looked at the same time: what it cost is what it cost the one with most to look at. One
+        // that has not answered may look still: then it is all the time since they were asked.
+        let took: Option<Vec<_>> =
+            answers.iter().map(|answer| answer.as_ref().map(|it| it.took)).collect();
+        if let Some(took) = took {
+            turn.cost(took.into_iter().max().unwrap_or_default());
+        }
         Ok(answers)
     }
 

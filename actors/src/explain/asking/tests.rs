@@ -128,3 +128,24 @@ fn what_a_question_cost_a_thread_makes_the_next_wait() {
     assert_eq!(first, Duration::ZERO);
     assert!(rests.contains(&second) && rests.contains(&third), "{second:?}, {third:?}");
 }
+
+#[test]
+fn a_question_that_an_arbiter_leaves_unanswered_makes_the_next_wait_the_longest() {
+    let asks = async |asked: &Asked| {
+        let lanes = asked.lanes().await.unwrap();
+        let began = TokioInstant::now();
+        asked.key().await.unwrap();
+        (lanes.unanswered, began.elapsed())
+    };
+    let (mut kept, mut is_first) = (Vec::new(), true);
+    let ((unanswered, waited), _) = run(asks, |ask| match ask {
+        Ask::Inspect(mut inquiries) if std::mem::take(&mut is_first) => {
+            kept.push(inquiries.pop());
+            answer(Ask::Inspect(inquiries), [Duration::ZERO; 2]);
+        }
+        ask => answer(ask, [Duration::ZERO; 2]),
+    });
+    assert_eq!(unanswered, ["arbiter 1"]);
+    let longest = Duration::from_millis(500);
+    assert!((longest..longest + Duration::from_millis(2)).contains(&waited), "{waited:?}");
+}
