@@ -198,7 +198,11 @@ impl Handler<Stop> for ConsumerActor {
                     "left" => ?after.left(now));
                 self.drain.let_go(&Which::All);
             }
-            Manner::Cancel => self.drain.cancel(&Which::All),
+            Manner::Cancel => {
+                warn!(self.drain.log, "told to stop once more: requests under way are cancelled and \
+                    their records are sent again later"; "left" => ?after.left(now));
+                self.drain.cancel(&Which::All);
+            }
         }
     }
 }

@@ -120,8 +120,8 @@ impl From<Queued> for Manner {
     }
 }
 
-/// To RouterActor: the deadline of a [`Release`] has passed; cancel what is still under way and
-/// reply to it.
+/// To RouterActor: cancel what is still under way, and reply to each [`Release`] that waited for it.
+/// The deadline of one has passed, or the pipeline was told to stop once more.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Cancel {

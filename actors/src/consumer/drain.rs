@@ -120,8 +120,10 @@ impl Drain {
             Manner::Drain => Queued::Deliver,
             Manner::Stop | Manner::Cancel => Queued::LetGo,
         };
-        let in_time = self.release(Which::All, queued, patience(stopping, clock)).await;
+        let patience = patience(stopping.clone(), clock);
+        let released = self.release(Which::All, queued, patience).await;
         self.commit(&epochs).await;
+        let in_time = released && stopping.borrow().manner() != Manner::Cancel;
         info!(self.log, "drained: leaving the group"; "in_time" => in_time);
         self.commands.send(Command::Leave);
     }

@@ -1,9 +1,11 @@
 //! Told to end, and told again, between a router and a poll thread that are made up.
 
-use std::sync::Arc;
+use std::fmt::Arguments;
+use std::sync::{Arc, Mutex};
 
+use actix::Message;
 use actix_rt::time::timeout;
-use slog::{Discard, o};
+use slog::{KV, Key, Never, OwnedKVList, Serializer, o};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
@@ -23,14 +25,36 @@ enum Told {
     Cancel,
 }
 
-/// A router with requests that end only when they are cancelled.
+/// To the router: its requests end.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Finish;
+
+/// A router with requests that end only when it is told so.
 struct Router {
     told: UnboundedSender<Told>,
     releases: Vec<Release>,
+    is_cancelled: bool,
 }
 
 impl Actor for Router {
     type Context = Context<Self>;
+}
+
+impl Router {
+    fn reply(&mut self) {
+        for release in self.releases.drain(..) {
+            let _ = release.reply.send(());
+        }
+    }
+}
+
+impl Handler<Finish> for Router {
+    type Result = ();
+
+    fn handle(&mut self, _: Finish, _: &mut Context<Self>) {
+        self.reply();
+    }
 }
 
 impl Handler<Release> for Router {
@@ -39,6 +63,9 @@ impl Handler<Release> for Router {
     fn handle(&mut self, release: Release, _: &mut Context<Self>) {
         self.told.send(Told::Release(release.queued)).unwrap();
         self.releases.push(release);
+        if self.is_cancelled {
+            self.reply();
+        }
     }
 }
 
@@ -47,9 +74,8 @@ impl Handler<Cancel> for Router {
 
     fn handle(&mut self, _: Cancel, _: &mut Context<Self>) {
         self.told.send(Told::Cancel).unwrap();
-        for release in self.releases.drain(..) {
-            let _ = release.reply.send(());
-        }
+        self.is_cancelled = true;
+        self.reply();
     }
 }
 
@@ -79,15 +105,43 @@ impl Handler<Shutdown> for Router {
     fn handle(&mut self, _: Shutdown, _: &mut Context<Self>) {}
 }
 
+/// What is logged: each line with its fields.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl slog::Drain for Lines {
+    type Ok = ();
+    type Err = Never;
+
+    fn log(&self, record: &slog::Record<'_>, _: &OwnedKVList) -> Result<(), Never> {
+        let mut line = Line(record.msg().to_string());
+        record.kv().serialize(record, &mut line).unwrap();
+        self.0.lock().unwrap().push(line.0);
+        Ok(())
+    }
+}
+
+struct Line(String);
+
+impl Serializer for Line {
+    fn emit_arguments(&mut self, key: Key, value: &Arguments<'_>) -> slog::Result {
+        self.0.push_str(&format!("; {key}: {value}"));
+        Ok(())
+    }
+}
+
 struct Story {
+    lines: Lines,
     consumer: Addr<ConsumerActor>,
+    router: Addr<Router>,
     told: UnboundedReceiver<Told>,
     orders: UnboundedReceiver<Command>,
 }
 
 impl Story {
     fn begin() -> Self {
-        let log = Logger::root(Discard, o!());
+        let lines = Lines::default();
+        let log = Logger::root(lines.clone(), o!());
         let (commands, orders) = Commands::channel(Arc::new(Bell::default()));
         let (failures, _) = Failures::channel();
         let offsets = OffsetActor::new(
@@ -99,20 +153,20 @@ impl Story {
             failures.watch("the OffsetActor"),
         );
         let (tell, told) = unbounded_channel();
-        let router = Router { told: tell, releases: Vec::new() }.start();
+        let router = Router { told: tell, releases: Vec::new(), is_cancelled: false }.start();
         let port = RouterPort {
             release: router.clone().recipient(),
             cancel: router.clone().recipient(),
             pause: router.clone().recipient(),
             resize: router.clone().recipient(),
             inspect: router.clone().recipient(),
-            shutdown: router.recipient(),
+            shutdown: router.clone().recipient(),
         };
         let (end, _) = oneshot::channel();
         let (routers, offsets) = (vec![port], offsets.start());
         let consumer =
             ConsumerActor::new(commands, routers, offsets, HOUR, end, &failures, log).start();
-        Self { consumer, told, orders }
+        Self { lines, consumer, router, told, orders }
     }
 
     fn tell(&self, queued: Queued, deadline: Duration) {
@@ -121,8 +175,9 @@ impl Story {
 
     /// The poll thread takes nothing more, and says so.
     async fn intake_stops(&mut self) {
-        let Some(Command::StopIntake(reply)) = self.orders.recv().await else {
-            panic!("the intake comes first")
+        let order = timeout(PATIENCE, self.orders.recv()).await;
+        let Ok(Some(Command::StopIntake(reply))) = order else {
+            panic!("the intake comes first: {order:?}")
         };
         reply.send(Vec::new()).unwrap();
     }
@@ -132,10 +187,16 @@ impl Story {
         timeout(PATIENCE, self.told.recv()).await.expect("nothing is told").unwrap()
     }
 
-    async fn leaves(&mut self) {
+    /// It leaves; said to have been in time or not.
+    async fn leaves(&mut self, in_time: bool) {
         let order = timeout(PATIENCE, self.orders.recv()).await;
         assert!(matches!(order, Ok(Some(Command::Leave))), "{order:?}");
         assert!(self.told.try_recv().is_err(), "the router is told more");
+        assert!(self.said(&format!("drained: leaving the group; in_time: {in_time}")));
+    }
+
+    fn said(&self, what: &str) -> bool {
+        self.lines.0.lock().unwrap().iter().any(|line| line.starts_with(what))
     }
 }
 
@@ -152,7 +213,8 @@ async fn a_stop_makes_a_stop_of_a_drain_and_only_the_next_one_cancels() {
     assert_eq!(story.next().await, Told::Release(Queued::LetGo));
     story.tell(Queued::LetGo, HOUR);
     assert_eq!(story.next().await, Told::Cancel);
-    story.leaves().await;
+    story.leaves(false).await;
+    assert!(story.said("told to stop once more: requests under way are cancelled"));
 }
 
 #[actix_rt::test]
@@ -166,7 +228,7 @@ async fn a_stop_waits_for_no_poll_thread_to_let_go_of_what_is_queued() {
     assert_eq!(story.next().await, Told::Release(Queued::LetGo));
     story.tell(Queued::LetGo, HOUR);
     assert_eq!(story.next().await, Told::Cancel);
-    story.leaves().await;
+    story.leaves(false).await;
 }
 
 #[actix_rt::test]
@@ -179,5 +241,5 @@ async fn a_stop_with_less_patience_is_not_kept_waiting_by_the_drain() {
     story.tell(Queued::LetGo, Duration::ZERO);
     assert_eq!(story.next().await, Told::Release(Queued::LetGo));
     assert_eq!(story.next().await, Told::Cancel);
-    story.leaves().await;
+    story.leaves(false).await;
 }
