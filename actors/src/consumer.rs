@@ -176,6 +176,9 @@ impl Handler<Stop> for ConsumerActor {
             if asked == Manner::Drain {
                 // What a pause held back is to be delivered too.
                 self.drain.pause(false);
+            } else {
+                // No record is begun with any more, also while the poll thread does not answer.
+                self.drain.let_go(&Which::All);
             }
             let (stopping, told) = watch::channel(Stopping::new(asked, now, stop.deadline));
             self.stopping = Some(stopping);

@@ -243,3 +243,27 @@ async fn a_stop_with_less_patience_is_not_kept_waiting_by_the_drain() {
     assert_eq!(story.next().await, Told::Cancel);
     story.leaves(false).await;
 }
+
+#[actix_rt::test]
+async fn what_is_queued_is_let_go_at_once_where_nothing_was_drained_before() {
+    let mut story = Story::begin();
+    story.tell(Queued::LetGo, HOUR);
+    assert_eq!(story.next().await, Told::Release(Queued::LetGo));
+    story.intake_stops().await;
+    assert_eq!(story.next().await, Told::Release(Queued::LetGo));
+    story.tell(Queued::LetGo, HOUR);
+    assert_eq!(story.next().await, Told::Cancel);
+    story.leaves(false).await;
+}
+
+#[actix_rt::test]
+async fn a_deadline_waits_for_no_poll_thread() {
+    let mut story = Story::begin();
+    story.tell(Queued::LetGo, Duration::ZERO);
+    assert_eq!(story.next().await, Told::Release(Queued::LetGo));
+    assert_eq!(story.next().await, Told::Cancel);
+    story.intake_stops().await;
+    assert_eq!(story.next().await, Told::Release(Queued::LetGo));
+    story.leaves(false).await;
+    assert!(story.said("deadline of the drain passed"));
+}
