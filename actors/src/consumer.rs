@@ -161,7 +161,11 @@ impl Handler<Lost> for ConsumerActor {
 impl Handler<Pause> for ConsumerActor {
     type Result = ();
 
+    /// Nothing while it ends: what was taken in is to be delivered, or is let go.
     fn handle(&mut self, pause: Pause, _: &mut Context<Self>) {
+        if self.stopping.is_some() {
+            return;
+        }
         self.drain.commands.send(Command::Pause(pause.0));
         self.drain.pause(pause.0);
     }

@@ -267,3 +267,15 @@ async fn a_deadline_waits_for_no_poll_thread() {
     story.leaves(false).await;
     assert!(story.said("deadline of the drain passed"));
 }
+
+#[actix_rt::test]
+async fn a_pause_does_not_hold_up_what_a_drain_delivers() {
+    let mut story = Story::begin();
+    story.tell(Queued::Deliver, HOUR);
+    story.consumer.do_send(Pause(true));
+    assert_eq!(story.next().await, Told::Pause(false));
+    story.intake_stops().await;
+    assert_eq!(story.next().await, Told::Release(Queued::Deliver));
+    story.router.do_send(Finish);
+    story.leaves(true).await;
+}
