@@ -110,7 +110,7 @@ impl Poll {
     fn look_at_all(&mut self, bus: &mut Bus) {
         let slots: Vec<_> = self.partitions.keys().copied().collect();
         for slot in slots {
-            bus.stay_mut(self.partitions[&slot].stay.epoch).resting = None;
+            bus.unrest(self.partitions[&slot].stay.epoch);
             self.make_ready(slot);
         }
     }
