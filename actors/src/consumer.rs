@@ -1,9 +1,9 @@
 //! ConsumerActor: owns the Kafka consumer through its poll thread, and leads rebalances and the
 //! stop.
 //!
-//! A drain goes from the source to the sink: the poll thread has stopped taking, the routers let go
-//! of what is queued and finish what is under way, the OffsetActor commits and waits for the
-//! broker's answer, and only then are the partitions given up.
+//! A drain goes from the source to the sink: the poll thread has stopped taking and handed over what
+//! is to be delivered, the routers let go of what is queued and finish what is under way, the
+//! OffsetActor commits and waits for the broker's answer, and only then are the partitions given up.
 
 mod drain;
 
@@ -203,6 +203,7 @@ impl Handler<Stop> for ConsumerActor {
             Manner::Stop => {
                 info!(self.drain.log, "told to stop while it drains: what is queued is let go";
                     "left" => ?after.left(now));
+                self.drain.commands.send(Command::LetGo);
                 self.drain.let_go(&Which::All);
             }
             Manner::Cancel => {

@@ -118,7 +118,7 @@ impl Leader {
             } else {
                 let_go(&Which::All, bus, env);
             }
-            bus.command(Command::StopIntake, env);
+            bus.command(Command::StopIntake { deliver }, env);
             return;
         };
         let after = before.asked(asked, now, deadline);
@@ -128,6 +128,7 @@ impl Leader {
             Manner::Drain => {}
             Manner::Stop => {
                 env.counts.drains_cut_short += 1;
+                bus.command(Command::LetGo, env);
                 let_go(&Which::All, bus, env);
                 for drain in self.drains.iter_mut().filter(|it| it.is_stop) {
                     if env.is(Sabotage::StopEndsDrain) {
@@ -150,6 +151,7 @@ impl Leader {
         if self.intake_until.is_some_and(|until| until <= env.now) {
             self.intake_until = None;
             env.counts.drains_overdue += 1;
+            bus.command(Command::LetGo, env);
             for arbiter in 0..env.plan.arbiters {
                 bus.tell_arbiter(arbiter, ToArbiter::Cancel(Which::All), env);
             }

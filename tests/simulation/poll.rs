@@ -45,6 +45,8 @@ pub struct Poll {
     /// By slot.
     pub partitions: BTreeMap<usize, Partition>,
     pub taking: Taking,
+    /// Somebody waits for the intake to have stopped, and for nothing to wait for an arbiter.
+    stopping: bool,
     ready: VecDeque<usize>,
     outboxes: Vec<Outbox>,
     unanswered: Option<Vec<usize>>,
@@ -62,6 +64,7 @@ impl Poll {
         Self {
             partitions: BTreeMap::new(),
             taking: Taking::Open,
+            stopping: false,
             ready: VecDeque::new(),
             outboxes: (0..env.plan.arbiters).map(|_| Outbox::default()).collect(),
             unanswered: None,
@@ -77,6 +80,7 @@ impl Poll {
     /// One turn of its loop.
     pub fn step(&mut self, client: &mut Client, bus: &mut Bus, env: &mut Env) {
         let full = self.routers_are_full(bus, env);
+        self.say_if_stopped(bus, env);
         let rung = std::mem::take(&mut bus.bell);
         self.main_due |= rung.main;
         for slot in rung.partitions {
@@ -128,13 +132,13 @@ impl Poll {
                     self.look_at_all(bus);
                 }
                 Command::Pause(_) => {}
-                Command::StopIntake => {
+                Command::StopIntake { deliver } => {
                     self.taking = Taking::Stopped;
-                    let slots: Vec<_> = self.partitions.keys().copied().collect();
-                    self.drop_undelivered(&slots, bus, env);
-                    let epochs = self.partitions.values().map(|it| it.stay.epoch).collect();
-                    bus.tell_leader(ToLeader::IntakeStopped(epochs), env);
+                    self.stopping = true;
+                    self.let_go(!deliver, bus, env);
                 }
+                Command::LetGo if self.taking == Taking::Stopped => self.let_go(true, bus, env),
+                Command::LetGo => {}
                 Command::Leave { in_order, acknowledged } => {
                     let epochs = self.partitions.values().map(|it| it.stay.epoch).collect();
                     let partitions = self.partitions.values().map(|it| it.stay.partition).collect();
@@ -248,6 +252,25 @@ impl Poll {
         self.is_full()
     }
 
+    /// Lets go of what waits for the span, and of what waits for an arbiter too or not.
+    fn let_go(&mut self, outboxes: bool, bus: &mut Bus, env: &mut Env) {
+        let slots: Vec<_> = self.partitions.keys().copied().collect();
+        if outboxes {
+            self.drop_undelivered(&slots, bus, env);
+        } else {
+            self.drop_stashes(&slots, bus, env);
+        }
+        self.say_if_stopped(bus, env);
+    }
+
+    fn say_if_stopped(&mut self, bus: &mut Bus, env: &mut Env) {
+        if self.stopping && self.waiting() == 0 {
+            self.stopping = false;
+            let epochs = self.partitions.values().map(|it| it.stay.epoch).collect();
+            bus.tell_leader(ToLeader::IntakeStopped(epochs), env);
+        }
+    }
+
     /// Lets go of what was taken in and is not with an arbiter yet.
     fn drop_undelivered(&mut self, slots: &[usize], bus: &mut Bus, env: &mut Env) {
         let epochs: Vec<Epoch> = slots.iter().flat_map(|slot| self.epochs(*slot, bus)).collect();
@@ -263,6 +286,10 @@ impl Poll {
             }
             outbox.waiting.retain(|batch| !batch.is_empty());
         }
+        self.drop_stashes(slots, bus, env);
+    }
+
+    fn drop_stashes(&mut self, slots: &[usize], bus: &mut Bus, env: &mut Env) {
         for slot in slots {
             if let Some(partition) = self.partitions.get_mut(slot) {
                 partition.stay.drop_stash(bus, env);

@@ -119,18 +119,16 @@ impl Drain {
     /// done here: that waits for no part of the pipeline.
     pub(super) async fn stop(self, stopping: watch::Receiver<Stopping>, clock: Clock) {
         let (reply, stopped) = oneshot::channel();
-        self.commands.send(Command::StopIntake(reply));
+        self.commands.send(Command::StopIntake { queued: queued(&stopping), reply });
         let mut patience = pin!(patience(stopping.clone(), clock));
         let (epochs, released) = match select(stopped, patience.as_mut()).await {
             Either::Left((epochs, _)) => {
-                let queued = match stopping.borrow().manner() {
-                    Manner::Drain => Queued::Deliver,
-                    Manner::Stop | Manner::Cancel => Queued::LetGo,
-                };
-                (epochs, self.release(Which::All, queued, patience).await)
+                (epochs, self.release(Which::All, queued(&stopping), patience).await)
             }
-            // The poll thread may be waiting for the broker, which keeps nobody from the deadline.
+            // The poll thread waits for a router to have room, or for the broker, which keeps nobody
+            // from the deadline.
             Either::Right((deadline, stopped)) => {
+                self.commands.send(Command::LetGo);
                 self.cut_off(&Which::All, deadline);
                 let epochs = stopped.await;
                 let _ = timeout(CANCELLING, join_all(self.ask(&Which::All, Queued::LetGo))).await;
@@ -142,6 +140,14 @@ impl Drain {
         let in_time = released && stopping.borrow().manner() != Manner::Cancel;
         info!(self.log, "drained: leaving the group"; "in_time" => in_time);
         self.commands.send(Command::Leave);
+    }
+}
+
+/// What becomes of what is queued, as of now.
+fn queued(stopping: &watch::Receiver<Stopping>) -> Queued {
+    match stopping.borrow().manner() {
+        Manner::Drain => Queued::Deliver,
+        Manner::Stop | Manner::Cancel => Queued::LetGo,
     }
 }
 

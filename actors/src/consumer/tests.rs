@@ -9,6 +9,7 @@ use slog::{KV, Key, Never, OwnedKVList, Serializer, o};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
+use crate::core::Epoch;
 use crate::kafka::bell::Bell;
 use crate::message::Queued;
 
@@ -173,13 +174,28 @@ impl Story {
         self.consumer.do_send(Stop { queued, deadline });
     }
 
+    /// What the poll thread is told next.
+    async fn order(&mut self) -> Command {
+        timeout(PATIENCE, self.orders.recv()).await.expect("nothing is ordered").unwrap()
+    }
+
+    /// The poll thread is to stop its intake; who waits for it.
+    async fn is_to_stop(&mut self, with: Queued) -> oneshot::Sender<Vec<Epoch>> {
+        match self.order().await {
+            Command::StopIntake { queued, reply } if queued == with => reply,
+            order => panic!("the intake comes first: {order:?}"),
+        }
+    }
+
     /// The poll thread takes nothing more, and says so.
-    async fn intake_stops(&mut self) {
-        let order = timeout(PATIENCE, self.orders.recv()).await;
-        let Ok(Some(Command::StopIntake(reply))) = order else {
-            panic!("the intake comes first: {order:?}")
-        };
-        reply.send(Vec::new()).unwrap();
+    async fn intake_stops(&mut self, with: Queued) {
+        self.is_to_stop(with).await.send(Vec::new()).unwrap();
+    }
+
+    /// The poll thread is to let go of what is not with a router.
+    async fn is_cut_short(&mut self) {
+        let order = self.order().await;
+        assert!(matches!(order, Command::LetGo), "{order:?}");
     }
 
     /// What the router is told next.
@@ -189,8 +205,8 @@ impl Story {
 
     /// It leaves; said to have been in time or not.
     async fn leaves(&mut self, in_time: bool) {
-        let order = timeout(PATIENCE, self.orders.recv()).await;
-        assert!(matches!(order, Ok(Some(Command::Leave))), "{order:?}");
+        let order = self.order().await;
+        assert!(matches!(order, Command::Leave), "{order:?}");
         assert!(self.told.try_recv().is_err(), "the router is told more");
         assert!(self.said(&format!("drained: leaving the group; in_time: {in_time}")));
     }
@@ -204,13 +220,14 @@ impl Story {
 async fn a_stop_makes_a_stop_of_a_drain_and_only_the_next_one_cancels() {
     let mut story = Story::begin();
     story.tell(Queued::Deliver, HOUR);
-    story.intake_stops().await;
+    story.intake_stops(Queued::Deliver).await;
     assert_eq!(story.next().await, Told::Pause(false));
     assert_eq!(story.next().await, Told::Release(Queued::Deliver));
     story.tell(Queued::Deliver, HOUR);
     story.tell(Queued::LetGo, HOUR);
     story.tell(Queued::Deliver, HOUR);
     assert_eq!(story.next().await, Told::Release(Queued::LetGo));
+    story.is_cut_short().await;
     story.tell(Queued::LetGo, HOUR);
     assert_eq!(story.next().await, Told::Cancel);
     story.leaves(false).await;
@@ -221,10 +238,12 @@ async fn a_stop_makes_a_stop_of_a_drain_and_only_the_next_one_cancels() {
 async fn a_stop_waits_for_no_poll_thread_to_let_go_of_what_is_queued() {
     let mut story = Story::begin();
     story.tell(Queued::Deliver, HOUR);
+    let stopped = story.is_to_stop(Queued::Deliver).await;
     story.tell(Queued::LetGo, HOUR);
     assert_eq!(story.next().await, Told::Pause(false));
     assert_eq!(story.next().await, Told::Release(Queued::LetGo));
-    story.intake_stops().await;
+    story.is_cut_short().await;
+    stopped.send(Vec::new()).unwrap();
     assert_eq!(story.next().await, Told::Release(Queued::LetGo));
     story.tell(Queued::LetGo, HOUR);
     assert_eq!(story.next().await, Told::Cancel);
@@ -235,11 +254,12 @@ async fn a_stop_waits_for_no_poll_thread_to_let_go_of_what_is_queued() {
 async fn a_stop_with_less_patience_is_not_kept_waiting_by_the_drain() {
     let mut story = Story::begin();
     story.tell(Queued::Deliver, HOUR);
-    story.intake_stops().await;
+    story.intake_stops(Queued::Deliver).await;
     assert_eq!(story.next().await, Told::Pause(false));
     assert_eq!(story.next().await, Told::Release(Queued::Deliver));
     story.tell(Queued::LetGo, Duration::ZERO);
     assert_eq!(story.next().await, Told::Release(Queued::LetGo));
+    story.is_cut_short().await;
     assert_eq!(story.next().await, Told::Cancel);
     story.leaves(false).await;
 }
@@ -249,7 +269,7 @@ async fn what_is_queued_is_let_go_at_once_where_nothing_was_drained_before() {
     let mut story = Story::begin();
     story.tell(Queued::LetGo, HOUR);
     assert_eq!(story.next().await, Told::Release(Queued::LetGo));
-    story.intake_stops().await;
+    story.intake_stops(Queued::LetGo).await;
     assert_eq!(story.next().await, Told::Release(Queued::LetGo));
     story.tell(Queued::LetGo, HOUR);
     assert_eq!(story.next().await, Told::Cancel);
@@ -258,14 +278,22 @@ async fn what_is_queued_is_let_go_at_once_where_nothing_was_drained_before() {
 
 #[actix_rt::test]
 async fn a_deadline_waits_for_no_poll_thread() {
-    let mut story = Story::begin();
-    story.tell(Queued::LetGo, Duration::ZERO);
-    assert_eq!(story.next().await, Told::Release(Queued::LetGo));
-    assert_eq!(story.next().await, Told::Cancel);
-    story.intake_stops().await;
-    assert_eq!(story.next().await, Told::Release(Queued::LetGo));
-    story.leaves(false).await;
-    assert!(story.said("deadline of the drain passed"));
+    for queued in [Queued::LetGo, Queued::Deliver] {
+        let mut story = Story::begin();
+        story.tell(queued, Duration::ZERO);
+        let first = match queued {
+            Queued::LetGo => Told::Release(Queued::LetGo),
+            Queued::Deliver => Told::Pause(false),
+        };
+        assert_eq!(story.next().await, first);
+        assert_eq!(story.next().await, Told::Cancel);
+        let stopped = story.is_to_stop(queued).await;
+        story.is_cut_short().await;
+        stopped.send(Vec::new()).unwrap();
+        assert_eq!(story.next().await, Told::Release(Queued::LetGo));
+        story.leaves(false).await;
+        assert!(story.said("deadline of the drain passed"));
+    }
 }
 
 #[actix_rt::test]
@@ -274,7 +302,7 @@ async fn a_pause_does_not_hold_up_what_a_drain_delivers() {
     story.tell(Queued::Deliver, HOUR);
     story.consumer.do_send(Pause(true));
     assert_eq!(story.next().await, Told::Pause(false));
-    story.intake_stops().await;
+    story.intake_stops(Queued::Deliver).await;
     assert_eq!(story.next().await, Told::Release(Queued::Deliver));
     story.router.do_send(Finish);
     story.leaves(true).await;
