@@ -37,6 +37,8 @@ struct Outbox {
 pub enum Taking {
     Open,
     Paused,
+    /// Nothing is taken, and something may still wait for an arbiter.
+    Stopping,
     Stopped,
 }
 
@@ -45,8 +47,6 @@ pub struct Poll {
     /// By slot.
     pub partitions: BTreeMap<usize, Partition>,
     pub taking: Taking,
-    /// Somebody waits for the intake to have stopped, and for nothing to wait for an arbiter.
-    stopping: bool,
     ready: VecDeque<usize>,
     outboxes: Vec<Outbox>,
     unanswered: Option<Vec<usize>>,
@@ -64,7 +64,6 @@ impl Poll {
         Self {
             partitions: BTreeMap::new(),
             taking: Taking::Open,
-            stopping: false,
             ready: VecDeque::new(),
             outboxes: (0..env.plan.arbiters).map(|_| Outbox::default()).collect(),
             unanswered: None,
@@ -127,18 +126,16 @@ impl Poll {
                     let partitions = self.give_up(&epochs, client, bus, env);
                     bus.gave_up.push(GaveUp { epochs, partitions, in_order, acknowledged });
                 }
-                Command::Pause(paused) if self.taking != Taking::Stopped => {
+                Command::Pause(paused) if matches!(self.taking, Taking::Open | Taking::Paused) => {
                     self.taking = if paused { Taking::Paused } else { Taking::Open };
                     self.look_at_all(bus);
                 }
-                Command::Pause(_) => {}
                 Command::StopIntake { deliver } => {
-                    self.taking = Taking::Stopped;
-                    self.stopping = true;
+                    self.taking = Taking::Stopping;
                     self.let_go(!deliver, bus, env);
                 }
-                Command::LetGo if self.taking == Taking::Stopped => self.let_go(true, bus, env),
-                Command::LetGo => {}
+                Command::LetGo if self.taking == Taking::Stopping => self.let_go(true, bus, env),
+                Command::Pause(_) | Command::LetGo => {}
                 Command::Leave { in_order, acknowledged } => {
                     let epochs = self.partitions.values().map(|it| it.stay.epoch).collect();
                     let partitions = self.partitions.values().map(|it| it.stay.partition).collect();
@@ -264,8 +261,8 @@ impl Poll {
     }
 
     fn say_if_stopped(&mut self, bus: &mut Bus, env: &mut Env) {
-        if self.stopping && self.waiting() == 0 {
-            self.stopping = false;
+        if self.taking == Taking::Stopping && self.waiting() == 0 {
+            self.taking = Taking::Stopped;
             let epochs = self.partitions.values().map(|it| it.stay.epoch).collect();
             bus.tell_leader(ToLeader::IntakeStopped(epochs), env);
         }

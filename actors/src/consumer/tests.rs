@@ -1,6 +1,6 @@
 //! Told to end, and told again, between a router and a poll thread that are made up.
 
-use std::fmt::Arguments;
+use std::fmt::{Arguments, Write};
 use std::sync::{Arc, Mutex};
 
 use actix::Message;
@@ -126,8 +126,7 @@ struct Line(String);
 
 impl Serializer for Line {
     fn emit_arguments(&mut self, key: Key, value: &Arguments<'_>) -> slog::Result {
-        self.0.push_str(&format!("; {key}: {value}"));
-        Ok(())
+        write!(self.0, "; {key}: {value}").map_err(|_| slog::Error::Other)
     }
 }
 

@@ -233,7 +233,6 @@ impl Poller {
                     self.taking = if paused { Taking::Paused } else { Taking::Open };
                     self.look_at_all();
                 }
-                Command::Pause(_) => {}
                 Command::StopIntake { queued, reply } => {
                     self.taking = Taking::Stopped;
                     self.stopped = Some(reply);
@@ -250,7 +249,7 @@ impl Poller {
                     self.drop_undelivered(|_| true);
                     self.say_if_stopped();
                 }
-                Command::LetGo => {}
+                Command::Pause(_) | Command::LetGo => {}
                 Command::Locate(locate) => self.locate(locate),
                 Command::Leave => return Ok(true),
             }
