@@ -1,9 +1,9 @@
 //! ConsumerActor: owns the Kafka consumer through its poll thread, and leads rebalances and the
 //! stop.
 //!
-//! A drain goes from the source to the sink: the poll thread has stopped taking, the routers let go
-//! of what is queued and finish what is under way, the OffsetActor commits and waits for the
-//! broker's answer, and only then are the partitions given up.
+//! A drain goes from the source to the sink: the poll thread has stopped taking and handed over what
+//! is to be delivered, the routers let go of what is queued and finish what is under way, the
+//! OffsetActor commits and waits for the broker's answer, and only then are the partitions given up.
 
 mod drain;
 
@@ -161,7 +161,11 @@ impl Handler<Lost> for ConsumerActor {
 impl Handler<Pause> for ConsumerActor {
     type Result = ();
 
+    /// Nothing while it ends: what was taken in is to be delivered, or is let go.
     fn handle(&mut self, pause: Pause, _: &mut Context<Self>) {
+        if self.stopping.is_some() {
+            return;
+        }
         self.drain.commands.send(Command::Pause(pause.0));
         self.drain.pause(pause.0);
     }
@@ -176,6 +180,9 @@ impl Handler<Stop> for ConsumerActor {
             if asked == Manner::Drain {
                 // What a pause held back is to be delivered too.
                 self.drain.pause(false);
+            } else {
+                // No record is begun with any more, also while the poll thread does not answer.
+                self.drain.let_go(&Which::All);
             }
             let (stopping, told) = watch::channel(Stopping::new(asked, now, stop.deadline));
             self.stopping = Some(stopping);
@@ -196,9 +203,14 @@ impl Handler<Stop> for ConsumerActor {
             Manner::Stop => {
                 info!(self.drain.log, "told to stop while it drains: what is queued is let go";
                     "left" => ?after.left(now));
+                self.drain.commands.send(Command::LetGo);
                 self.drain.let_go(&Which::All);
             }
-            Manner::Cancel => self.drain.cancel(&Which::All),
+            Manner::Cancel => {
+                warn!(self.drain.log, "told to stop once more: requests under way are cancelled and \
+                    their records are sent again later"; "left" => ?after.left(now));
+                self.drain.cancel(&Which::All);
+            }
         }
     }
 }

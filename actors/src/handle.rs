@@ -307,8 +307,9 @@ impl Handle {
         self.send(Control::Resize(senders));
     }
 
-    /// Delivers what has been taken in, then stops. What is still held at the drain deadline is let
-    /// go and sent again later. A second call changes nothing, nor does one after a stop.
+    /// Delivers what has been taken in, then stops. What the offset span holds back, or is still held
+    /// at the drain deadline, is let go and sent again later. A second call changes nothing, nor does
+    /// one after a stop.
     pub fn drain(&self) {
         self.stop_with(Queued::Deliver, self.shared.drain_deadline);
     }

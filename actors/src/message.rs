@@ -120,8 +120,8 @@ impl From<Queued> for Manner {
     }
 }
 
-/// To RouterActor: the deadline of a [`Release`] has passed; cancel what is still under way and
-/// reply to it.
+/// To RouterActor: cancel what is still under way, and reply to each [`Release`] that waited for it.
+/// The deadline of one has passed, or the pipeline was told to stop once more.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Cancel {
@@ -189,8 +189,11 @@ pub(crate) enum Command {
     GiveUp(Vec<Epoch>),
     /// Take in nothing, or go on.
     Pause(bool),
-    /// Take in nothing more, ever, and go on polling; the reply names the stays there are.
-    StopIntake(oneshot::Sender<Vec<Epoch>>),
+    /// Take in nothing more, ever, and go on polling; the reply names the stays there are, once all
+    /// that is to be delivered is with the routers.
+    StopIntake { queued: Queued, reply: oneshot::Sender<Vec<Epoch>> },
+    /// Let go of what is not with a router yet: the drain that was to deliver it is cut short.
+    LetGo,
     /// Say what there is here of a record or a key.
     Locate(Locate),
     /// Close the consumer, leave the group and end.

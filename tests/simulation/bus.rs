@@ -50,9 +50,8 @@ pub struct Assignment {
     pub slot: usize,
     pub held: Usage,
     pub resting: Option<Rest>,
-    /// Where it rests for the span: the offset that is to fit, and how many records that are held
-    /// wait behind it.
-    pub awaits: Option<(Offset, u64)>,
+    /// Whoever woke it has rung the bell; until the poll thread has looked it still rests.
+    pub woken: bool,
     pub base: Option<Offset>,
     pub next: Option<Offset>,
     pub taken: Vec<Taken>,

@@ -21,6 +21,8 @@ pub struct Leader {
     drains: Vec<Drain>,
     /// Once it is told to end.
     stopping: Option<Stopping>,
+    /// The deadline, while the poll thread has yet to say that it takes in nothing more.
+    intake_until: Option<Micros>,
 }
 
 #[derive(Debug)]
@@ -53,6 +55,7 @@ impl Leader {
         while let Some(message) = bus.to_leader.pop_front() {
             self.handle(message, bus, env);
         }
+        self.look_at_intake(bus, env);
         for drain in &mut self.drains {
             drain.look_at_clock(bus, env);
         }
@@ -62,7 +65,7 @@ impl Leader {
             | Stage::Cancelling { until }
             | Stage::Committing { until } => until,
         });
-        if let Some(due) = due.min() {
+        if let Some(due) = due.chain(self.intake_until).min() {
             bus.wake_at(LEADER, due, env);
         }
     }
@@ -76,9 +79,8 @@ impl Leader {
             ToLeader::Stop { deliver } => self.stop(deliver, bus, env),
             ToLeader::IntakeStopped(epochs) => {
                 let Some(stopping) = self.stopping else { return };
-                let left = stopping.left(env.moment()).as_micros();
-                let until = env.now + Micros::try_from(left).unwrap_or(Micros::MAX);
-                let deliver = stopping.manner() == Manner::Drain;
+                let until = self.intake_until.take().unwrap_or(env.now);
+                let deliver = stopping.manner() == Manner::Drain && until > env.now;
                 let drain = Drain::begin(epochs, Which::All, deliver, until, bus, env);
                 self.drains.push(Drain { is_stop: true, ..drain });
             }
@@ -108,12 +110,15 @@ impl Leader {
         let (now, deadline) = (env.moment(), Duration::from_micros(env.plan.drain_deadline));
         let Some(before) = self.stopping else {
             self.stopping = Some(Stopping::new(asked, now, deadline));
+            self.intake_until = Some(env.now + env.plan.drain_deadline);
             if deliver {
                 for arbiter in 0..env.plan.arbiters {
                     bus.tell_arbiter(arbiter, ToArbiter::Pause(false), env);
                 }
+            } else {
+                let_go(&Which::All, bus, env);
             }
-            bus.command(Command::StopIntake, env);
+            bus.command(Command::StopIntake { deliver }, env);
             return;
         };
         let after = before.asked(asked, now, deadline);
@@ -123,6 +128,7 @@ impl Leader {
             Manner::Drain => {}
             Manner::Stop => {
                 env.counts.drains_cut_short += 1;
+                bus.command(Command::LetGo, env);
                 let_go(&Which::All, bus, env);
                 for drain in self.drains.iter_mut().filter(|it| it.is_stop) {
                     if env.is(Sabotage::StopEndsDrain) {
@@ -136,6 +142,18 @@ impl Leader {
                 for arbiter in 0..env.plan.arbiters {
                     bus.tell_arbiter(arbiter, ToArbiter::Cancel(Which::All), env);
                 }
+            }
+        }
+    }
+
+    /// A poll thread that does not answer keeps nobody from the deadline.
+    fn look_at_intake(&mut self, bus: &mut Bus, env: &mut Env) {
+        if self.intake_until.is_some_and(|until| until <= env.now) {
+            self.intake_until = None;
+            env.counts.drains_overdue += 1;
+            bus.command(Command::LetGo, env);
+            for arbiter in 0..env.plan.arbiters {
+                bus.tell_arbiter(arbiter, ToArbiter::Cancel(Which::All), env);
             }
         }
     }

@@ -64,7 +64,10 @@ pub enum Command {
         acknowledged: bool,
     },
     Pause(bool),
-    StopIntake,
+    StopIntake {
+        deliver: bool,
+    },
+    LetGo,
     Leave {
         in_order: bool,
         acknowledged: bool,

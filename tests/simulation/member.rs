@@ -181,7 +181,8 @@ impl Member {
             let fetched = self.client.fetcher(it.stay.partition).is_some_and(|it| !it.is_empty());
             let may = matches!(it.stay.admission(&self.bus, env), Admission::Take(_));
             // One that rests is woken only when enough room is there to be worth it.
-            let rests = self.bus.stay(it.stay.epoch).resting.is_some();
+            let stay = self.bus.stay(it.stay.epoch);
+            let rests = stay.resting.is_some() && !stay.woken;
             let wakes = !rests || self.bus.intake.has_slack(self.bus.held);
             !it.draining && fetched && may && wakes && !self.poll.is_full()
         });

@@ -37,6 +37,8 @@ struct Outbox {
 pub enum Taking {
     Open,
     Paused,
+    /// Nothing is taken, and something may still wait for an arbiter.
+    Stopping,
     Stopped,
 }
 
@@ -77,6 +79,7 @@ impl Poll {
     /// One turn of its loop.
     pub fn step(&mut self, client: &mut Client, bus: &mut Bus, env: &mut Env) {
         let full = self.routers_are_full(bus, env);
+        self.say_if_stopped(bus, env);
         let rung = std::mem::take(&mut bus.bell);
         self.main_due |= rung.main;
         for slot in rung.partitions {
@@ -110,7 +113,7 @@ impl Poll {
     fn look_at_all(&mut self, bus: &mut Bus) {
         let slots: Vec<_> = self.partitions.keys().copied().collect();
         for slot in slots {
-            bus.stay_mut(self.partitions[&slot].stay.epoch).resting = None;
+            bus.unrest(self.partitions[&slot].stay.epoch);
             self.make_ready(slot);
         }
     }
@@ -123,18 +126,16 @@ impl Poll {
                     let partitions = self.give_up(&epochs, client, bus, env);
                     bus.gave_up.push(GaveUp { epochs, partitions, in_order, acknowledged });
                 }
-                Command::Pause(paused) if self.taking != Taking::Stopped => {
+                Command::Pause(paused) if matches!(self.taking, Taking::Open | Taking::Paused) => {
                     self.taking = if paused { Taking::Paused } else { Taking::Open };
                     self.look_at_all(bus);
                 }
-                Command::Pause(_) => {}
-                Command::StopIntake => {
-                    self.taking = Taking::Stopped;
-                    let slots: Vec<_> = self.partitions.keys().copied().collect();
-                    self.drop_undelivered(&slots, bus, env);
-                    let epochs = self.partitions.values().map(|it| it.stay.epoch).collect();
-                    bus.tell_leader(ToLeader::IntakeStopped(epochs), env);
+                Command::StopIntake { deliver } => {
+                    self.taking = Taking::Stopping;
+                    self.let_go(!deliver, bus, env);
                 }
+                Command::LetGo if self.taking == Taking::Stopping => self.let_go(true, bus, env),
+                Command::Pause(_) | Command::LetGo => {}
                 Command::Leave { in_order, acknowledged } => {
                     let epochs = self.partitions.values().map(|it| it.stay.epoch).collect();
                     let partitions = self.partitions.values().map(|it| it.stay.partition).collect();
@@ -248,6 +249,25 @@ impl Poll {
         self.is_full()
     }
 
+    /// Lets go of what waits for the span, and of what waits for an arbiter too or not.
+    fn let_go(&mut self, outboxes: bool, bus: &mut Bus, env: &mut Env) {
+        let slots: Vec<_> = self.partitions.keys().copied().collect();
+        if outboxes {
+            self.drop_undelivered(&slots, bus, env);
+        } else {
+            self.drop_stashes(&slots, bus, env);
+        }
+        self.say_if_stopped(bus, env);
+    }
+
+    fn say_if_stopped(&mut self, bus: &mut Bus, env: &mut Env) {
+        if self.taking == Taking::Stopping && self.waiting() == 0 {
+            self.taking = Taking::Stopped;
+            let epochs = self.partitions.values().map(|it| it.stay.epoch).collect();
+            bus.tell_leader(ToLeader::IntakeStopped(epochs), env);
+        }
+    }
+
     /// Lets go of what was taken in and is not with an arbiter yet.
     fn drop_undelivered(&mut self, slots: &[usize], bus: &mut Bus, env: &mut Env) {
         let epochs: Vec<Epoch> = slots.iter().flat_map(|slot| self.epochs(*slot, bus)).collect();
@@ -263,6 +283,10 @@ impl Poll {
             }
             outbox.waiting.retain(|batch| !batch.is_empty());
         }
+        self.drop_stashes(slots, bus, env);
+    }
+
+    fn drop_stashes(&mut self, slots: &[usize], bus: &mut Bus, env: &mut Env) {
         for slot in slots {
             if let Some(partition) = self.partitions.get_mut(slot) {
                 partition.stay.drop_stash(bus, env);

@@ -69,20 +69,16 @@ impl Stay {
         }
     }
 
-    /// How much may be taken. Where nothing may, the partition is marked as resting.
+    /// How much may be taken. Where nothing may, the partition is marked as resting: one that was
+    /// woken lies down again only here.
     pub fn admit(&self, bus: &mut Bus, env: &Env) -> Admission {
         let admission = self.admission(bus, env);
-        if let Admission::Rest(rest) = admission {
-            let behind = self.stashed().saturating_sub(1) as u64;
-            let first = match self.stash.front() {
-                Some(Stashed::Record(first)) => Some((first.offset, behind)),
-                // What comes next would be held too.
-                _ => self.cursor.next().map(|next| (next, 0)),
-            };
-            let stay = bus.stay_mut(self.epoch);
-            stay.resting = Some(rest);
-            stay.awaits = first;
-        }
+        let stay = bus.stay_mut(self.epoch);
+        stay.woken = false;
+        stay.resting = match admission {
+            Admission::Take(_) => None,
+            Admission::Rest(rest) => Some(rest),
+        };
         admission
     }
 

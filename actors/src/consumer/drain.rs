@@ -1,5 +1,6 @@
 //! Emptying a pipeline, or some of its partitions, from the source to the sink.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,17 +42,22 @@ impl Drain {
         patience: impl Future<Output = Duration>,
     ) -> bool {
         let all = join_all(self.ask(&which, queued));
-        let patience = std::pin::pin!(patience);
+        let patience = pin!(patience);
         // A router that is gone has let go of everything; its end is reported elsewhere.
         let (deadline, all) = match select(all, patience).await {
             Either::Left(_) => return true,
             Either::Right(over) => over,
         };
-        warn!(self.log, "deadline of the drain passed: requests under way are cancelled and their \
-            records are sent again later"; "deadline" => ?deadline);
-        self.cancel(&which);
+        self.cut_off(&which, deadline);
         let _ = timeout(CANCELLING, all).await;
         false
+    }
+
+    /// What is still under way of stays is cancelled: the deadline has passed.
+    fn cut_off(&self, which: &Which, deadline: Duration) {
+        warn!(self.log, "deadline of the drain passed: requests under way are cancelled and their \
+            records are sent again later"; "deadline" => ?deadline);
+        self.cancel(which);
     }
 
     /// Has the routers release stays; each replies when nothing of them is left there.
@@ -113,17 +119,35 @@ impl Drain {
     /// done here: that waits for no part of the pipeline.
     pub(super) async fn stop(self, stopping: watch::Receiver<Stopping>, clock: Clock) {
         let (reply, stopped) = oneshot::channel();
-        self.commands.send(Command::StopIntake(reply));
-        // Gone: the poll thread has ended, and says why itself.
-        let epochs = stopped.await.unwrap_or_default();
-        let queued = match stopping.borrow().manner() {
-            Manner::Drain => Queued::Deliver,
-            Manner::Stop | Manner::Cancel => Queued::LetGo,
+        self.commands.send(Command::StopIntake { queued: queued(&stopping), reply });
+        let mut patience = pin!(patience(stopping.clone(), clock));
+        let (epochs, released) = match select(stopped, patience.as_mut()).await {
+            Either::Left((epochs, _)) => {
+                (epochs, self.release(Which::All, queued(&stopping), patience).await)
+            }
+            // The poll thread waits for a router to have room, or for the broker, which keeps nobody
+            // from the deadline.
+            Either::Right((deadline, stopped)) => {
+                self.commands.send(Command::LetGo);
+                self.cut_off(&Which::All, deadline);
+                let epochs = stopped.await;
+                let _ = timeout(CANCELLING, join_all(self.ask(&Which::All, Queued::LetGo))).await;
+                (epochs, false)
+            }
         };
-        let in_time = self.release(Which::All, queued, patience(stopping, clock)).await;
-        self.commit(&epochs).await;
+        // Gone: the poll thread has ended, and says why itself.
+        self.commit(&epochs.unwrap_or_default()).await;
+        let in_time = released && stopping.borrow().manner() != Manner::Cancel;
         info!(self.log, "drained: leaving the group"; "in_time" => in_time);
         self.commands.send(Command::Leave);
+    }
+}
+
+/// What becomes of what is queued, as of now.
+fn queued(stopping: &watch::Receiver<Stopping>) -> Queued {
+    match stopping.borrow().manner() {
+        Manner::Drain => Queued::Deliver,
+        Manner::Stop | Manner::Cancel => Queued::LetGo,
     }
 }
 

@@ -32,8 +32,13 @@ use crate::sink::http::key_text;
 /// How long an answer may take. All but a thread that is stuck answers within milliseconds.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// How long the arbiters may take of it: what is known without them is to be told in time.
-const ARBITERS: Duration = Duration::from_millis(1_500);
+/// When nobody waits any longer for the parts that are asked first, nor, if they have had their
+/// [`SHARE`], for the arbiters: what is known without them is to be told in time.
+const FIRST: Duration = Duration::from_millis(1_500);
+
+/// How long the arbiters have at the least, whatever the turn and the parts before them took; as long
+/// is left after them for what is asked last.
+const SHARE: Duration = Duration::from_millis(250);
 
 /// What the pipeline's own thread passes on.
 #[derive(Debug)]
@@ -56,14 +61,20 @@ pub(crate) struct Asking<'a> {
 /// By when a question is to be answered.
 #[derive(Clone, Copy)]
 struct Until {
-    arbiters: TokioInstant,
+    first: TokioInstant,
     all: TokioInstant,
 }
 
 impl Until {
     fn begin() -> Self {
         let now = TokioInstant::now();
-        Self { arbiters: now + ARBITERS, all: now + DEADLINE }
+        Self { first: now + FIRST, all: now + DEADLINE }
+    }
+
+    /// By when the arbiters are to answer that are asked now: they are not to blame for the time that
+    /// went elsewhere.
+    fn arbiters(self) -> TokioInstant {
+        self.first.max(TokioInstant::now() + SHARE)
     }
 }
 
@@ -75,7 +86,7 @@ impl Asking<'_> {
             let unanswered = (0..self.routers).map(|index| Part::Arbiter(index).to_string());
             return Ok(Lanes { unanswered: unanswered.collect(), ..Lanes::default() });
         };
-        let Some(taken) = self.ask(until, |reply| Ask::Look(all_ages(reply))).await? else {
+        let Some(taken) = self.ask(until.first, |reply| Ask::Look(all_ages(reply))).await? else {
             let unanswered = vec![Part::Coordinator.to_string()];
             return Ok(Lanes { unanswered, ..Lanes::default() });
         };
@@ -100,8 +111,8 @@ impl Asking<'_> {
         let mut turn = self.turn().await?.ok_or(ExplainError::Busy)?;
         turn.asks();
         let locate = |reply| Ask::Locate(Locate { question: question.clone(), reply });
-        let ages = self.ask(until, |reply| Ask::Look(all_ages(reply)));
-        let (located, taken) = join(self.ask(until, locate), ages).await;
+        let ages = self.ask(until.first, |reply| Ask::Look(all_ages(reply)));
+        let (located, taken) = join(self.ask(until.first, locate), ages).await;
         // Who passes the questions on is asked as well: if it is stuck, the others are not to blame.
         let taken = taken?.ok_or_else(|| no_answer([Part::Coordinator]))?;
         let located = located?.ok_or_else(|| no_answer([Part::PollThread]))?;
@@ -167,7 +178,7 @@ impl Asking<'_> {
             answers = self.inspect(turn, until, wanted, taken).await?;
         }
         let look = |reply| Ask::Look(Look::Offset { epoch, offset, reply });
-        let entered = self.ask(until, look).await?;
+        let entered = self.ask(until.all, look).await?;
         let entered = entered.ok_or_else(|| no_answer([Part::Coordinator]))?;
         let silent = silent(&answers);
         let settled = answers.iter().flatten().any(|answer| answer.settled);
@@ -242,24 +253,29 @@ impl Asking<'_> {
             .unzip();
         turn.asks();
         self.send(Ask::Inspect(inspects))?;
-        let answers = answers.into_iter().map(|answer| self.answer(until.arbiters, answer));
+        let until = until.arbiters();
+        let answers = answers.into_iter().map(|answer| self.answer(until, answer));
         let answers: Vec<Option<Inspected>> =
             join_all(answers).await.into_iter().collect::<Result<_, _>>()?;
-        // They looked at the same time: what it cost is what it cost the one with most to look at.
-        let took = answers.iter().flatten().map(|answer| answer.took).max();
-        turn.cost(took.unwrap_or_default());
+        // They looked at the same time: what it cost is what it cost the one with most to look at. One
+        // that has not answered may look still: then it is all the time since they were asked.
+        let took: Option<Vec<_>> =
+            answers.iter().map(|answer| answer.as_ref().map(|it| it.took)).collect();
+        if let Some(took) = took {
+            turn.cost(took.into_iter().max().unwrap_or_default());
+        }
         Ok(answers)
     }
 
     /// Asks one part; none if it does not answer in time.
     async fn ask<T>(
         &self,
-        until: Until,
+        until: TokioInstant,
         ask: impl FnOnce(oneshot::Sender<T>) -> Ask,
     ) -> Result<Option<T>, Gone> {
         let (reply, answer) = oneshot::channel();
         self.send(ask(reply))?;
-        self.answer(until.all, answer).await
+        self.answer(until, answer).await
     }
 
     async fn answer<T>(

@@ -67,6 +67,11 @@ impl Outboxes {
         self.0.iter().all(|outbox| !outbox.waiting.is_empty())
     }
 
+    /// Whether nothing waits for any router, as of the last hand-over.
+    pub(super) fn are_empty(&self) -> bool {
+        self.0.iter().all(|outbox| outbox.waiting.is_empty())
+    }
+
     /// The records that wait for room at a router; those of one in order.
     pub(super) fn records(&self) -> impl Iterator<Item = &Record> {
         self.0.iter().flat_map(|outbox| outbox.waiting.iter().chain([&outbox.open])).flatten()

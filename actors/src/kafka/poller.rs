@@ -21,7 +21,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 use slog::{Logger, warn};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::bell::{Bell, Rung};
 use super::context::{Context, Notice, TopicPartition};
@@ -37,7 +37,7 @@ use crate::core::intake::Admission;
 use crate::core::ledger::Start;
 use crate::core::{Epoch, Offset};
 use crate::error::PipelineError;
-use crate::message::{Closed, Command, CommitAnswered, Opened, PollEnded};
+use crate::message::{Closed, Command, CommitAnswered, Opened, PollEnded, Queued};
 use crate::offsets::OffsetActor;
 use crate::record::Record;
 use crate::stats::Stats;
@@ -117,6 +117,8 @@ pub(crate) struct Poller {
     consumer_actor: Addr<ConsumerActor>,
     offsets: Addr<OffsetActor>,
     taking: Taking,
+    /// Told when the intake has stopped and nothing waits for a router any more.
+    stopped: Option<oneshot::Sender<Vec<Epoch>>>,
     /// Partitions assigned whose committed offsets could not be read yet.
     unanswered: Option<Vec<TopicPartition>>,
     fixed: bool,
@@ -153,6 +155,7 @@ impl Poller {
             consumer_actor: neighbours.consumer,
             offsets: neighbours.offsets,
             taking: Taking::Open,
+            stopped: None,
             unanswered: None,
             fixed: false,
             next_slot: 0,
@@ -181,6 +184,7 @@ impl Poller {
         loop {
             self.stats.poll_thread.beat();
             let full = self.outboxes.are_full();
+            self.say_if_stopped();
             let rung = self.bell.wait(self.patience(full));
             self.note(rung);
             if self.obey()? {
@@ -229,13 +233,23 @@ impl Poller {
                     self.taking = if paused { Taking::Paused } else { Taking::Open };
                     self.look_at_all();
                 }
-                Command::Pause(_) => {}
-                Command::StopIntake(reply) => {
+                Command::StopIntake { queued, reply } => {
                     self.taking = Taking::Stopped;
-                    self.drop_undelivered(|_| true);
-                    let epochs = self.partitions.values().map(|it| it.assignment().epoch());
-                    let _ = reply.send(epochs.collect());
+                    self.stopped = Some(reply);
+                    match queued {
+                        Queued::LetGo => self.drop_undelivered(|_| true),
+                        // What waits for the span would wait for what is delivered before it.
+                        Queued::Deliver => self.drop_stashes(|_| true),
+                    }
+                    self.say_if_stopped();
                 }
+                // While more is taken in, a lane would go on behind what is let go here. What stops the
+                // intake then lets go of it.
+                Command::LetGo if self.taking == Taking::Stopped => {
+                    self.drop_undelivered(|_| true);
+                    self.say_if_stopped();
+                }
+                Command::Pause(_) | Command::LetGo => {}
                 Command::Locate(locate) => self.locate(locate),
                 Command::Leave => return Ok(true),
             }
@@ -405,14 +419,28 @@ impl Poller {
         }
     }
 
+    /// Answers who had the intake stop, once nothing waits for a router any more.
+    fn say_if_stopped(&mut self) {
+        if self.stopped.is_none() || !self.outboxes.are_empty() {
+            return;
+        }
+        let epochs = self.partitions.values().map(|it| it.assignment().epoch()).collect();
+        if let Some(reply) = self.stopped.take() {
+            let _ = reply.send(epochs);
+        }
+    }
+
     /// Lets go of what was taken in and is not with a router yet.
     fn drop_undelivered(&mut self, of: impl Fn(&Assignment) -> bool) {
-        let mut dropped = self.outboxes.drop_where(&of);
-        for partition in self.partitions.values_mut() {
-            if of(partition.assignment()) {
-                dropped += partition.drop_stash();
-            }
-        }
+        let dropped = self.outboxes.drop_where(&of);
+        self.stats.returned.add(dropped as u64);
+        self.drop_stashes(of);
+    }
+
+    /// Lets go of what waits for the offset span.
+    fn drop_stashes(&mut self, of: impl Fn(&Assignment) -> bool) {
+        let partitions = self.partitions.values_mut().filter(|it| of(it.assignment()));
+        let dropped: usize = partitions.map(Partition::drop_stash).sum();
         self.stats.returned.add(dropped as u64);
     }
 }

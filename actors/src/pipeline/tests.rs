@@ -92,3 +92,49 @@ async fn who_lets_go_of_the_last_handle_does_not_hurry_a_drain() {
     }
     assert_eq!(count, RECORDS);
 }
+
+/// With one arbiter that has enough lanes, its channel holds eight slices of 256 records: what there
+/// is beyond these and the slice before them waits for it on the poll thread.
+#[actix_rt::test]
+async fn a_drain_delivers_also_what_waits_for_a_router_to_have_room() {
+    const PATIENCE: Duration = Duration::from_mins(1);
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("orders", 1, 1).unwrap();
+    let brokers = cluster.bootstrap_servers();
+    // In one batch, which is fetched in one, so that no slice but the last is smaller than it may be.
+    let mut producer = ClientConfig::new();
+    producer.set("bootstrap.servers", &brokers).set("linger.ms", "60000");
+    let producer: BaseProducer = producer.create().unwrap();
+    for n in 0..4_000 {
+        producer.send(BaseRecord::<_, str>::to("orders").key(&n.to_string())).unwrap();
+    }
+    producer.flush(PATIENCE).unwrap();
+    let through = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&through);
+    let sink = sink_fn(move |_: &Record| {
+        let gate = Arc::clone(&gate);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            Outcome::Delivered
+        }
+    });
+    let config = PipelineConfig {
+        partitions: Some(vec![0]),
+        arbiters: NonZeroUsize::MIN,
+        senders: NonZeroUsize::MIN,
+        drain_deadline: Duration::from_hours(1),
+        ..PipelineConfig::new(&brokers, "orders", "group")
+    };
+    let pipeline = Pipeline::start(config, sink).unwrap();
+    let held = async {
+        while pipeline.status().totals.held_records <= 9 * 256 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(timeout(PATIENCE, held).await.is_ok(), "nothing waits for the router");
+    pipeline.drain();
+    through.add_permits(4_000);
+    timeout(PATIENCE, pipeline.wait()).await.expect("it does not end").unwrap();
+    let totals = pipeline.status().totals;
+    assert_eq!((totals.returned, totals.held_records), (0, 0));
+}

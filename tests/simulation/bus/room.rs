@@ -24,7 +24,7 @@ impl Bus {
             slot,
             held: Usage::default(),
             resting: None,
-            awaits: None,
+            woken: false,
             base: None,
             next: None,
             taken: Vec::new(),
@@ -64,8 +64,16 @@ impl Bus {
     }
 
     pub fn set_base(&mut self, epoch: Epoch, base: Offset, env: &mut Env) {
-        self.stay_mut(epoch).base = Some(base);
-        self.wake_if_room(epoch, env);
+        if self.stay_mut(epoch).base.replace(base) != Some(base) {
+            self.wake_if_room(epoch, env);
+        }
+    }
+
+    /// Wakes a partition; false if it does not rest, or if somebody else has.
+    pub fn unrest(&mut self, epoch: Epoch) -> bool {
+        let stay = self.stay_mut(epoch);
+        let rests = stay.resting.is_some();
+        rests && !std::mem::replace(&mut stay.woken, true)
     }
 
     pub fn end(&mut self, epoch: Epoch) {
@@ -79,18 +87,17 @@ impl Bus {
 
     fn wake_if_room(&mut self, epoch: Epoch, env: &mut Env) {
         let stay = self.stay(epoch);
-        let wakes = match (stay.resting, stay.awaits) {
-            (None, _) => false,
-            // Whether there is room in the buffer is for the poll thread to see: what it has already
-            // taken in needs none.
-            (Some(Rest::Span), Some((first, waiting))) if !env.is(Sabotage::StashWakesByRoom) => {
-                self.intake.spans(stay.held.records.saturating_sub(waiting), stay.base, first)
-            }
-            _ => self.intake.wakes(self.partitions, self.held, stay.held, stay.position()),
+        let by_room = || self.intake.wakes(self.partitions, self.held, stay.held, stay.position());
+        let wakes = match stay.resting {
+            _ if stay.woken => false,
+            None => false,
+            // Each record that is settled may be the one that lets the next in, which the poll thread
+            // sees: what it has already taken in needs no room in the buffer.
+            Some(Rest::Span) => !env.is(Sabotage::StashWakesByRoom) || by_room(),
+            Some(Rest::Buffer) => by_room(),
         };
-        if wakes && !env.is(Sabotage::NeverWake) {
-            let slot = stay.slot;
-            self.stay_mut(epoch).resting = None;
+        let slot = stay.slot;
+        if wakes && !env.is(Sabotage::NeverWake) && self.unrest(epoch) {
             self.ring_partition(slot, env);
         }
     }

@@ -2,7 +2,10 @@
 
 use std::iter;
 
+use tokio::time::sleep;
+
 use super::*;
+use crate::core::Epoch;
 use crate::explain::turns::AT_A_TIME;
 
 /// Many more than are asked at a time.
@@ -127,4 +130,78 @@ fn what_a_question_cost_a_thread_makes_the_next_wait() {
     let rests = rest..rest + Duration::from_millis(2);
     assert_eq!(first, Duration::ZERO);
     assert!(rests.contains(&second) && rests.contains(&third), "{second:?}, {third:?}");
+}
+
+#[test]
+fn a_question_that_an_arbiter_leaves_unanswered_makes_the_next_wait_the_longest() {
+    let asks = async |asked: &Asked| {
+        let lanes = asked.lanes().await.unwrap();
+        let began = TokioInstant::now();
+        asked.key().await.unwrap();
+        (lanes.unanswered, began.elapsed())
+    };
+    let (mut kept, mut is_first) = (Vec::new(), true);
+    let ((unanswered, waited), _) = run(asks, |ask| match ask {
+        Ask::Inspect(mut inquiries) if std::mem::take(&mut is_first) => {
+            kept.push(inquiries.pop());
+            answer(Ask::Inspect(inquiries), [Duration::ZERO; 2]);
+        }
+        ask => answer(ask, [Duration::ZERO; 2]),
+    });
+    assert_eq!(unanswered, ["arbiter 1"]);
+    let longest = Duration::from_millis(500);
+    assert!((longest..longest + Duration::from_millis(2)).contains(&waited), "{waited:?}");
+}
+
+/// What comes of a question where the poll thread and the arbiters answer after so long.
+fn asked_late(located: Duration, inspected: Duration) -> Result<Explanation, ExplainError> {
+    let asks = async |asked: &Asked| asked.key().await;
+    let (explained, _) = run(asks, |ask| {
+        tokio::spawn(async move {
+            match ask {
+                Ask::Locate(locate) => {
+                    sleep(located).await;
+                    let (topic, partitions) = ("orders".into(), vec![in_partition_zero()]);
+                    let took = Duration::ZERO;
+                    let _ = locate.reply.send(Located::In { topic, partitions, took });
+                }
+                Ask::Inspect(inquiries) => {
+                    sleep(inspected).await;
+                    for inquiry in inquiries {
+                        let _ = inquiry.reply.send(Inspected::default());
+                    }
+                }
+                look @ Ask::Look(_) => answer(look, [Duration::ZERO; 2]),
+            }
+        });
+    });
+    explained
+}
+
+fn in_partition_zero() -> InPartition {
+    InPartition {
+        partition: 0,
+        epoch: Epoch(1),
+        lane: None,
+        next: None,
+        log_end: None,
+        intake: None,
+        held_by_span: 0,
+        in_transit: 0,
+    }
+}
+
+#[test]
+fn arbiters_have_their_time_however_late_they_are_asked() {
+    let [late, soon] = [1_450, 200].map(Duration::from_millis);
+    let explained = asked_late(late, soon);
+    assert!(explained.is_ok(), "{explained:?}");
+    let arbiters = [0, 1].map(Part::Arbiter);
+    assert_eq!(asked_late(late, late), Err(no_answer(arbiters)));
+}
+
+#[test]
+fn arbiters_are_not_to_blame_for_what_took_the_time_before() {
+    let explained = asked_late(Duration::from_millis(1_800), Duration::from_millis(240));
+    assert_eq!(explained, Err(no_answer([Part::PollThread])));
 }
