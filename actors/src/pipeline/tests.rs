@@ -103,7 +103,7 @@ async fn a_drain_delivers_also_what_waits_for_a_router_to_have_room() {
     let brokers = cluster.bootstrap_servers();
     // In one batch, which is fetched in one, so that no slice but the last is smaller than it may be.
     let mut producer = ClientConfig::new();
-    producer.set("bootstrap.servers", &brokers).set("linger.ms", "60000");
+    producer.set("bootstrap.servers", &brokers).set("linger.ms", "1000");
     let producer: BaseProducer = producer.create().unwrap();
     for n in 0..4_000 {
         producer.send(BaseRecord::<_, str>::to("orders").key(&n.to_string())).unwrap();
